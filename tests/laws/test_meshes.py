@@ -31,6 +31,16 @@ def test_four_devices_are_one(family, name):
     assert gap <= LIMITS.get(name, LIMIT), (axes, path)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LIMITS)
+def test_rounding_is_amplified_on_one_device_too(name):
+    case = next(cases[name] for make in FAMILIES.values() if name in (cases := make()))
+    alone = trained(case, 1, None)
+    own = max(difference(alone, trained(case, 1, None, seed))[0] for seed in range(3))
+    assert own > LIMIT, "the method agrees with itself, so it needs no limit of its own"
+    assert LIMITS[name] <= 5 * own
+
+
 def test_every_family_has_its_methods():
     counts = {family: len(make()) for family, make in FAMILIES.items()}
     least = {"balancing": 45, "auxiliary losses": 40, "domain adaptation": 11, "other parts": 20}
