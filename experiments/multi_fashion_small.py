@@ -144,8 +144,8 @@ SHAPED = tuple(
 
 # Every balancing method with 8 learning rates, and as many pairs of a rate and a weighted sum.
 RATE = "optimizer.learning_rate.peak"
-RATES = (3e-4, 6e-4, 1e-3, 2e-3, 3e-3, 6e-3, 1e-2, 2e-2)
-SUMS = {RATE: LogUniform(3e-4, 2e-2), "balance": weighting.simplex_weights(2, 9)}
+RATES = (1e-3, 2e-3, 3e-3, 6e-3, 1e-2, 2e-2, 4e-2, 8e-2)
+SUMS = {RATE: LogUniform(1e-3, 8e-2), "balance": weighting.simplex_weights(2, 9)}
 TUNED = (
     *tune((HARD, *WEIGHTED), {RATE: RATES}),
     Tuned(name="weighted sum tuned", run=HARD, over=SUMS, budget=len(RATES)),
