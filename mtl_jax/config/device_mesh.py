@@ -3,8 +3,9 @@
 import dataclasses
 from typing import Self
 
+from mtl_jax.config.option_values import option_values
 from mtl_jax.core.typechecked import typechecked
-from mtl_jax.core.validation import BadInput, did_you_mean, require_int, require_pattern
+from mtl_jax.core.validation import BadInput, require_int, require_pattern
 
 AXES = ("seed", "batch", "model")
 
@@ -78,14 +79,9 @@ class DeviceMesh:
         Raises:
           BadInput: for an unknown or repeated axis, or a size that is no integer of at least 1.
         """
-        sizes: dict[str, int] = {}
-        for part in text.split(","):
-            name, _, size = (each.strip() for each in part.partition("="))
-            if name not in AXES:
-                raise BadInput(f"--mesh {name}: is no axis; {did_you_mean(name, AXES)}")
-            if name in sizes:
-                raise BadInput(f"--mesh {name}: is given twice")
+        values = option_values("--mesh", text, AXES, "is no axis")
+        for name, size in values.items():
             if not size.isdecimal() or int(size) < 1:
                 raise BadInput(f"--mesh {name}: must be an integer of at least 1, not {size!r}")
-            sizes[name] = int(size)
+        sizes = {name: int(size) for name, size in values.items()}
         return dataclasses.replace(self, **{**dict.fromkeys(AXES, 1), **sizes})

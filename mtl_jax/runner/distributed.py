@@ -12,9 +12,10 @@ from typing import NamedTuple, Self
 import jax
 from jax.sharding import Mesh
 
+from mtl_jax.config.option_values import option_values
 from mtl_jax.config.run import Run
 from mtl_jax.core.tree import num_examples
-from mtl_jax.core.validation import BadInput, did_you_mean, require
+from mtl_jax.core.validation import BadInput, require
 from mtl_jax.runner.error_messages import first_line
 from mtl_jax.storage.abstract_data import single_seed
 from mtl_jax.storage.processes import is_first, is_same
@@ -48,15 +49,8 @@ class Distributed(NamedTuple):
         """
         if text == AUTO:
             return cls()
-        found: dict[str, str] = {}
-        for part in text.split(","):
-            name, _, value = (each.strip() for each in part.partition("="))
-            if name not in FIELDS:
-                rule = f"is neither {AUTO} nor a field; {did_you_mean(name, FIELDS)}"
-                raise BadInput(f"--distributed {name}: {rule}")
-            if not value or name in found:
-                raise BadInput(f"--distributed {name}: must have one value")
-            found[name] = value
+        rule = f"is neither {AUTO} nor a field"
+        found = option_values("--distributed", text, FIELDS, rule)
         missing = [name for name in FIELDS if name not in found]
         if missing:
             raise BadInput(f"--distributed {text}: needs {missing[0]}, or must be {AUTO}")

@@ -14,8 +14,9 @@ import signal
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Self
 
+from mtl_jax.config.option_values import option_values
 from mtl_jax.config.run import Run
-from mtl_jax.core.validation import BadInput, did_you_mean, few
+from mtl_jax.core.validation import BadInput, few
 from mtl_jax.runner.console import exit_process, set_up_console
 from mtl_jax.runner.distributed import AUTO
 from mtl_jax.runner.input_digests import Row, row_dependencies
@@ -57,14 +58,7 @@ class Resources(NamedTuple):
         Raises:
           BadInput: for an unknown, repeated or empty option, or without a time.
         """
-        options = {}
-        for part in re.split(r",(?=\s*[\w-]+=)", text):
-            name, _, value = (each.strip() for each in part.partition("="))
-            if name not in RESOURCES:
-                raise BadInput(f"--slurm {name}: is no option; {did_you_mean(name, RESOURCES)}")
-            if not value or name in options:
-                raise BadInput(f"--slurm {name}: must have one value")
-            options[name] = value
+        options = option_values("--slurm", text, RESOURCES, "is no option")
         time = options.pop("time", "")
         if TIME.fullmatch(time) is None or minutes_of(time) < MIN_MINUTES:
             rule = f"must be a limit of sbatch, such as 4:00:00, of at least {MIN_MINUTES} minutes"

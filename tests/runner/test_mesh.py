@@ -81,9 +81,10 @@ def test_bad_settings_are_named():
     ("text", "message"),
     [
         ("sed=2", "error: --mesh sed: is no axis; did you mean seed?"),
-        ("seed=2,seed=1", "error: --mesh seed: is given twice"),
+        ("seed=2,seed=1", "error: --mesh seed: must have one value"),
         ("batch=0", "error: --mesh batch: must be an integer of at least 1, not '0'"),
-        ("batch", "error: --mesh batch: must be an integer of at least 1, not ''"),
+        ("batch", "error: --mesh batch: must have one value"),
+        ("batch=2,model", "error: --mesh batch: must be an integer of at least 1, not '2,model'"),
         ("batch=2", "error: run 'hard': DeviceMesh(seed=1, batch=2, model=1): must have as many"),
         ("seed=4", "error: run 'hard': DeviceMesh.seed must divide the number of seeds, 2, not 4"),
         ("seed=2,model=2", "error: run 'cnn': DeviceMesh.seed must be 1 where seeds are not"),
