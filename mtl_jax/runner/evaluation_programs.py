@@ -1,7 +1,7 @@
 """The programs of a run's evaluations, which are compiled while its first block of steps is."""
 
 import concurrent.futures
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from jax.stages import Lowered
@@ -12,17 +12,21 @@ from mtl_jax.runner.evaluated_models import splits_at_end, splits_during
 from mtl_jax.train import TrainState
 
 
-def compile_in_background(programs: Iterable[Lowered]) -> Callable[[], None]:
-    """Compiles programs in a thread, which stay in JAX's cache; returns a function that waits."""
-    pool = concurrent.futures.ThreadPoolExecutor(1)
-    futures = [pool.submit(program.compile) for program in programs]
-    pool.shutdown(wait=False)
+class BackgroundCompilation:
+    """A thread that compiles programs in FIFO order; they stay in JAX's cache."""
 
-    def wait() -> None:
-        for future in futures:
+    def __init__(self, programs: Iterable[Lowered]):
+        self.pool = concurrent.futures.ThreadPoolExecutor(1)
+        self.futures = [self.pool.submit(program.compile) for program in programs]
+
+    def wait(self) -> None:
+        """Waits until all are compiled; raises an error of the compiler."""
+        for future in self.futures:
             future.result()
 
-    return wait
+    def close(self) -> None:
+        """Ends the thread after the program that it is compiling, without waiting for it."""
+        self.pool.shutdown(wait=False, cancel_futures=True)
 
 
 def programs_of_run(compiled: CompiledRun, state: TrainState, data: DeviceData) -> list[Lowered]:

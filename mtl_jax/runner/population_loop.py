@@ -10,7 +10,7 @@ from mtl_jax.runner.block_timer import BlockTimer
 from mtl_jax.runner.compile_ahead import Compilation
 from mtl_jax.runner.device_data import DeviceData, device_data
 from mtl_jax.runner.divergence import diverged_seeds
-from mtl_jax.runner.evaluation_programs import compile_in_background
+from mtl_jax.runner.evaluation_programs import BackgroundCompilation
 from mtl_jax.runner.init_params import initial_parameters
 from mtl_jax.runner.observers import Observers
 from mtl_jax.runner.population import Population, stack, unstack
@@ -35,13 +35,13 @@ class PopulationTraining:
       states: the states `[P, S, ...]`.
       data: the data of all runs.
       timer: times the blocks of this launch, with the examples of one run.
-      wait_for_programs: waits until the evaluations are compiled.
+      evaluations: compiles the programs of its evaluations.
     """
 
     states: TrainState
     data: DeviceData
     timer: BlockTimer
-    wait_for_programs: Callable[[], None]
+    evaluations: BackgroundCompilation
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class PopulationTraining:
         per_seed = examples_per_step(template.run, self.data.train)
         self.timer = BlockTimer(template.run.num_seeds * per_seed)
         programs = population_programs(self.population, self.states, first, self.data)
-        self.wait_for_programs = compile_in_background(programs)
+        self.evaluations = BackgroundCompilation(programs)
 
     def resume(self) -> int:
         """Brings all members to the last step of which each has a checkpoint; returns it."""
@@ -98,7 +98,7 @@ class PopulationTraining:
 
     def evaluate(self, step: int) -> None:
         """Evaluates the members, and sends their records to the trackers."""
-        self.wait_for_programs()
+        self.evaluations.wait()
         measured = measure_population(self.population, self.states, self.data)
         for member in self.alive:
             own = jax.tree.map(operator.itemgetter(member.place), measured)
@@ -148,19 +148,19 @@ def train_population(
     """
     try:
         training.load()
-        compilation = job()
-        train_to_end(training, compilation, signals)
+        train_to_end(training, job, signals)
     except Exception as error:  # noqa: BLE001, it is that of each run.
         for member in training.alive:
             member.attempt(raise_error, error)
 
 
 def train_to_end(
-    training: PopulationTraining, compilation: Compilation, signals: StopSignals
+    training: PopulationTraining, job: Callable[[], Compilation], signals: StopSignals
 ) -> None:
     """Trains the members and writes their files; waits for checkpoints whatever happens."""
     warn = training.observers.display.warn
     try:
+        compilation = job()
         with signals.deferred():
             train_blocks(training, signals)
         for member in training.alive:
@@ -168,6 +168,7 @@ def train_to_end(
         for member in training.alive:
             member.attempt(member.training.write_result, compilation, warn)
     finally:
+        training.evaluations.close()
         training.data.close()
         wait_for_writer()
 

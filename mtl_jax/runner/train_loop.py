@@ -51,6 +51,7 @@ def train_run(
             training.checkpoints.wait()
             training.write_result(compilation, display.warn)
     finally:
+        training.evaluations.close()
         training.data.close()
         training.checkpoints.wait()
 

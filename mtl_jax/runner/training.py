@@ -20,7 +20,7 @@ from mtl_jax.runner.device_data import DeviceData, put_run_data
 from mtl_jax.runner.distributed import end_on_error
 from mtl_jax.runner.divergence import Diverged, locate
 from mtl_jax.runner.evaluation import BlockMetrics, Measured, measure, record_of, write_final
-from mtl_jax.runner.evaluation_programs import compile_in_background, programs_of_run
+from mtl_jax.runner.evaluation_programs import BackgroundCompilation, programs_of_run
 from mtl_jax.runner.init_params import initial_parameters
 from mtl_jax.runner.resume import checkpoint_identity, resumable, step_of
 from mtl_jax.runner.step_blocks import step_blocks
@@ -42,7 +42,7 @@ class Training:
       share: the share of the time of this launch that counts as its own.
       population: names of the runs that train as one program with it, itself among them.
       timer: times the blocks of this launch.
-      wait_for_programs: waits until the evaluations are compiled.
+      evaluations: compiles the programs of its evaluations.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Training:
         with end_on_error():  # Each process reads its part.
             self.state, self.data = start or put_run_data(self.run, compiled, folders)
         programs = [] if start else programs_of_run(compiled, self.state, self.data)
-        self.wait_for_programs = compile_in_background(programs)
+        self.evaluations = BackgroundCompilation(programs)
         self.checkpoints = CheckpointManager(self.folder.checkpoints, warn)
         self.blocks: list[BlockMetrics] = []
         per_seed = examples_per_step(self.run, self.data.train)
@@ -135,7 +135,7 @@ class Training:
 
     def measure(self, step: int) -> Measured:
         """Evaluates the state after a step; the time of the affinity is not counted."""
-        self.wait_for_programs()
+        self.evaluations.wait()
         measured = measure(self.compiled, self.state, self.data)
         if not self.run.evaluation.measure_affinity:
             return measured

@@ -8,7 +8,7 @@ import pytest
 from mtl_jax import nets, optimizers
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.runner import sweep as sweep_module
-from mtl_jax.runner.evaluation_programs import compile_in_background
+from mtl_jax.runner.evaluation_programs import BackgroundCompilation
 from mtl_jax.runner.sweep import sweep
 from tests.small import COLUMN, ROW, RUN
 
@@ -51,6 +51,7 @@ def test_an_error_of_the_compiler_is_raised():
         def compile(self):
             raise ValueError("no registers left")
 
-    wait = compile_in_background([Broken()])
+    programs = BackgroundCompilation([Broken()])
     with pytest.raises(ValueError, match="no registers left"):
-        wait()
+        programs.wait()
+    programs.close()
