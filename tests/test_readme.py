@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 import launch
-from mtl_jax.runner.run_selection import load_experiment, select_runs
+from mtl_jax.runner.run_selection import load_experiment, override, select_runs
 
 ROOT = pathlib.Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()
@@ -31,9 +31,8 @@ def test_uses_are_shown():
 def test_commands_are_understood(arguments, monkeypatch):
     monkeypatch.chdir(ROOT)
     options = launch.parse(shlex.split(arguments))
-    experiment = select_runs(
-        load_experiment(options.experiment), options.set, options.seeds, options.only, options.smoke
-    )
+    experiment = override(load_experiment(options.experiment), options.set, options.only)
+    experiment = select_runs(experiment, options.seeds, options.only, options.smoke)
     assert experiment.runs
 
 

@@ -124,7 +124,19 @@ def new_value(
     old: Any, hint: Any, name: str, rest: Sequence[str], new: Callable[[Any, Any, str], Any]
 ) -> Any:
     """The new value of a field, replaced at a deeper level if the path goes on."""
-    return replace_at(old, rest, new) if rest else new(old, hint, name)
+    if not rest:
+        return new(old, hint, name)
+    return replace_at(default_of(hint) if old is None else old, rest, new)
+
+
+def default_of(hint: Any) -> Any:
+    """The setting without arguments that a field may hold instead of None; None without one."""
+    for kind in typing.get_args(hint):
+        fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
+        missing = dataclasses.MISSING
+        if fields and all({f.default, f.default_factory} != {missing} for f in fields):
+            return kind()
+    return None
 
 
 def index_of(items: tuple, name: str) -> int:

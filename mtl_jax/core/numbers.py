@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mtl_jax.core.fingerprint import config_fields, to_source
+from mtl_jax.core.function_config import FunctionConfig
 
 Path = tuple[str, ...]  # Fields, positions in tuples and keywords of partials, from the outside.
 
 
 def numbers_in(setting: Any, opaque: tuple[type, ...] = ()) -> dict[Path, float]:
-    """The floats of a setting by path: of dataclasses, tuples and keywords of partial functions.
+    """The floats of a setting by path: of dataclasses, tuples and keywords of functions.
 
     Args:
       setting: the setting.
@@ -36,6 +37,8 @@ def children_of(setting: Any) -> dict[str, Any]:
         return {str(place): item for place, item in enumerate(setting)}
     if isinstance(setting, functools.partial):
         return setting.keywords
+    if isinstance(setting, FunctionConfig):
+        return dict(setting.settings)
     if dataclasses.is_dataclass(setting) and not isinstance(setting, type):
         return {name: getattr(setting, name) for name in config_fields(setting)}
     return {}
@@ -58,6 +61,10 @@ def with_numbers(setting: Any, numbers: Mapping[Path, Any]) -> Any:
     if isinstance(setting, functools.partial):
         return functools.partial(setting.func, *setting.args, **{**children, **changed})
     copy = object.__new__(type(setting))
+    if isinstance(setting, FunctionConfig):
+        settings = tuple({**children, **changed}.items())
+        vars(copy).update(function=setting.function, settings=settings)
+        return copy
     for field in dataclasses.fields(setting):
         value = changed.get(field.name, getattr(setting, field.name))
         object.__setattr__(copy, field.name, value)

@@ -9,6 +9,17 @@ from mtl_jax.storage.run_directory import RunDirectory
 CODE_LIBRARIES = ("jax", "jaxlib", "mtl_jax")  # Versions covered by `code_version`.
 
 
+def devices_note(folders: Iterable[RunDirectory]) -> str:
+    """The devices that finished rows were trained on last, with numbers of rows if they differ."""
+    launches = [folder.read("run.json") for folder in folders if folder.is_finished()]
+    last = [launch.get("history", [launch])[-1] for launch in launches]
+    counts = collections.Counter(entry["devices"] for entry in last if "devices" in entry)
+    if len(counts) == 1:
+        return f" Trained on {next(iter(counts))}."
+    parts = [f"{name} ({count})" for name, count in counts.most_common()]
+    return f" Trained on {', '.join(parts)}." if parts else ""
+
+
 def provenance_note(folders: Iterable[RunDirectory]) -> str:
     """Describes the commits, versions and devices of the finished rows; "" if all agree.
 

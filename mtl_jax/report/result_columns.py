@@ -99,12 +99,25 @@ def compared_columns(experiment: Experiment, rows: Sequence[RunScores]) -> list[
 
 
 def cost_columns(rows: Sequence[RunScores]) -> list[ResultColumn]:
-    """Time, size and memory."""
+    """Time, throughput, size and memory; of time and throughput what the results have."""
+    compilation = ("compile seconds", [row.compile_seconds for row in rows])
+    throughput = ("examples/s", [row.examples_per_second for row in rows])
+    known = [
+        ResultColumn(heading, [count(value) for value in values])
+        for heading, values in (compilation, throughput)
+        if not np.isnan(values).all()
+    ]
     return [
         ResultColumn("seconds", [Cell(f"{row.seconds:.0f}", row.seconds) for row in rows]),
+        *known,
         ResultColumn("parameters", [Cell(f"{row.parameters:,}", row.parameters) for row in rows]),
         ResultColumn("memory", [Cell(megabytes(row.memory), row.memory) for row in rows]),
     ]
+
+
+def count(value: float) -> Cell:
+    """A number without decimals; "-" if it is NaN."""
+    return NO_CELL if math.isnan(value) else Cell(f"{value:,.0f}", value)
 
 
 def interval(values: np.ndarray | None) -> Cell:

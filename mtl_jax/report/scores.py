@@ -40,6 +40,8 @@ class RunScores(NamedTuple):
     evaluations: int  # total number of evaluations
     parameters: int
     seconds: float
+    compile_seconds: float  # of the first block of steps; NaN if unknown
+    examples_per_second: float  # NaN if unknown
     memory: float  # bytes that the steps of all seeds need; NaN if unknown
     labels: dict[str, list[int]]  # by task, number in training, validation and test
     warnings: list[str]
@@ -113,6 +115,8 @@ def scores(run: Run | SklearnBaseline, folder: RunDirectory) -> RunScores:
         evaluations=result.get("evaluations", 0),
         parameters=result["parameters"],
         seconds=timing["seconds"],
+        compile_seconds=timing.get("compile_seconds", math.nan),
+        examples_per_second=timing.get("examples_per_second") or math.nan,
         memory=timing.get("bytes") or math.nan,  # None for scikit-learn baselines.
         labels=result.get("labels", {}),
         warnings=result.get("warnings", []),
@@ -166,6 +170,8 @@ def combine_safe(safe: SafeTransfer, rows: Mapping[str, RunScores]) -> RunScores
         warnings=[],
         parameters=sum(row.parameters for row in combined),
         seconds=sum(row.seconds for row in combined),
+        compile_seconds=sum(row.compile_seconds for row in combined),
+        examples_per_second=math.nan,
         memory=float(np.max([row.memory for row in combined])),  # Runs are sequential.
     )
 

@@ -30,8 +30,9 @@ NOTE = (
     "seed do not count in it. “Helped, hurt” counts the tasks whose gain over the single-task row, "
     "paired by seed, differs from 0 at 5 % after Holm's correction{comparisons}; hurt is negative "
     "transfer. The rank is over the tasks and the rows that have them all with the same metrics "
-    "(equal means share their places). Memory is what XLA says that a block of steps needs on one "
-    "device, the data included."
+    "(equal means share their places). Seconds are without the compilation of a block of steps; "
+    "memory is what XLA says that it needs on one device, the data included. Of both, runs that "
+    "train as one program have equal shares."
 )
 BEST = (
     "“Best on test” is chosen by test data, as several papers do, and stands here only to be "
@@ -64,13 +65,15 @@ def write(
       experiment: the finished rows.
       folders: their folders, by name.
       root: the folder of the table.
-      failures: the rows that failed, and why; they come last.
+      failures: the rows that failed, and why; they come last. Trials of tuned rows are named below
+        the table only.
     """
     rows, failures = collect(experiment, folders), failures or {}
     columns = result_columns(experiment, rows, shown_tasks(columns_of(experiment)))
     head = [column.heading for column in columns]
     body = [[column.cells[index].text for column in columns] for index in range(len(rows))]
-    body += [[name, "failed", *["-"] * (len(head) - 2)] for name in failures]
+    trials = {trial.name for row in experiment.tuned for trial in row.trials}
+    body += [[name, "failed", *["-"] * (len(head) - 2)] for name in failures if name not in trials]
     write_text(
         root / "table.md",
         f"{markdown(head, body)}\n{notes(experiment, rows, folders, failures)}"
@@ -88,9 +91,8 @@ def notes(
     failures: Mapping[str, str],
 ) -> str:
     """Notes below the table, in Markdown."""
-    environments = provenance.provenance_note(
-        folders[row.name] for row in (*experiment.runs, *experiment.sklearn_baselines)
-    )
+    own = [folders[row.name] for row in (*experiment.runs, *experiment.sklearn_baselines)]
+    environments = provenance.devices_note(own) + provenance.provenance_note(own)
     return f"{note_of(experiment, rows)}{environments}\n{selection_note(rows, failures)}"
 
 

@@ -11,7 +11,7 @@ from mtl_jax.core.validation import BadInput, did_you_mean
 from mtl_jax.export import Choice, export_run
 from mtl_jax.runner import input_digests
 from mtl_jax.runner.error_messages import explain_errors, has_user_code
-from mtl_jax.runner.run_selection import topological_order
+from mtl_jax.runner.run_selection import override, topological_order
 from mtl_jax.runner.trial_search import request
 from mtl_jax.storage.run_directory import RunDirectory
 
@@ -29,6 +29,7 @@ def launch(experiment: Experiment | ToyExperiment, options: argparse.Namespace) 
         raise BadInput("--export is for runs that train a model, not for toy runs")
     name = options.experiment.stem + ("-smoke" if options.smoke else "")
     root = options.results or pathlib.Path("results") / name
+    experiment = override(experiment, options.set, options.only)
     run = run_named(request(experiment, options, root).every_run, options.export)
     folder = RunDirectory(root, run)
     folder.check()

@@ -19,7 +19,7 @@ from mtl_jax.runner.failures import Failures
 from mtl_jax.runner.jobs import share_accelerators, train_in_processes
 from mtl_jax.runner.listing import print_costs, print_progress, print_status
 from mtl_jax.runner.rows import Train, train_nothing, train_rows
-from mtl_jax.runner.run_selection import docstring, load_experiment
+from mtl_jax.runner.run_selection import docstring, load_experiment, override
 from mtl_jax.runner.signals import Stopped
 from mtl_jax.runner.slurm import Resources, require_slurm, submit_rows
 from mtl_jax.runner.sweep import SweepOptions, sweep, sweep_row
@@ -79,6 +79,7 @@ def execute(options: argparse.Namespace) -> int:
                 raise BadInput(f"--{option} is for runs that train a model, not for toy runs")
         with explain_errors(""):
             return toy.launch(experiment, options, root)
+    experiment = override(experiment, options.set, options.only)
     trackers = requested_trackers(experiment, options.track)
     if options.mesh is not None:
         mesh = (experiment.mesh or DeviceMesh()).with_axes(options.mesh)

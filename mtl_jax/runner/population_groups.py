@@ -10,7 +10,7 @@ from mtl_jax.config.run import Run
 from mtl_jax.core.numbers import structure
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.execution import default_execution
-from mtl_jax.runner.memory_check import required_bytes
+from mtl_jax.runner.memory_check import required_bytes, size_text
 from mtl_jax.runner.population import OPAQUE
 from mtl_jax.storage.memory import device_memory
 
@@ -27,6 +27,9 @@ def group_runs(runs: Iterable[Run], most: int | None) -> list[tuple[Run, ...]]:
     Args:
       runs: the runs.
       most: size of the largest group; None is as many as fit into a quarter of the memory.
+
+    Raises:
+      BadInput: if a group of a size that is given does not fit into memory.
     """
     groups: dict[str, list[Run]] = {}
     for run in runs:
@@ -57,11 +60,17 @@ def can_share(run: Run) -> bool:
 
 def split(group: Sequence[Run], most: int | None) -> list[tuple[Run, ...]]:
     """Splits a group into parts as equal in size as possible, none larger than is allowed."""
-    if len(group) == 1:
-        return [tuple(group)]
+    if len(group) == 1 or most == 1:
+        return [(run,) for run in group]
+    sizes = required_bytes(group[0])
+    of_run = max(1, sizes["parameters and optimizer"] + sizes["a batch"])
     if most is None:
-        sizes = required_bytes(group[0])
-        of_run = sizes["parameters and optimizer"] + sizes["a batch"]
-        most = max(1, int(MEMORY_SHARE * device_memory() / max(1, of_run)))
+        most = max(1, int(MEMORY_SHARE * device_memory() / of_run))
     count = -(-len(group) // most)
-    return [tuple(part) for part in np.array_split(np.array(group, object), count)]
+    parts = [tuple(part) for part in np.array_split(np.array(group, object), count)]
+    needed, available = sizes["data"] + len(parts[0]) * of_run, device_memory()
+    rule = f"is too large for run {group[0].name!r} and others: {len(parts[0])} need at least"
+    if len(parts[0]) > 1 and needed > available:
+        sizes_text = f"{size_text(needed)} of memory, there are {size_text(available)}"
+        raise BadInput(f"Experiment.max_population {most} {rule} {sizes_text}")
+    return parts

@@ -120,7 +120,9 @@ class PopulationTraining:
                 member.attempt(self.raise_divergence, member, start, stop)
         shown = {name: values.mean(0) for name, values in found.items()}
         rate = self.timer.examples_per_second
-        self.observers.display.update(stop, shown, rate and len(self.population.runs) * rate)
+        rate = rate and len(self.population.runs) * rate
+        wait_share = None if self.data.streamed is None else self.timer.wait_share
+        self.observers.display.update(stop, shown, rate, wait_share)
 
     def raise_divergence(self, member: Member, start: int, stop: int) -> None:
         """Raises the error of a member that diverged in the block after step `start`."""

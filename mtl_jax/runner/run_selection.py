@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import fnmatch
+import itertools
 import pathlib
 from collections.abc import Iterable
 
@@ -37,23 +38,62 @@ def docstring(path: pathlib.Path) -> str:
     return ast.get_docstring(ast.parse(path.read_bytes())) or ""
 
 
-def select_runs(
-    experiment: Experiment, changes: list[str], seeds: int | None, only: str | None, smoke: bool
-) -> Experiment:
-    """Applies the command-line options to an experiment, whose runs then are those of trials too.
+def override(experiment: Experiment, changes: list[str], only: str | None) -> Experiment:
+    """The experiment with `--set FIELD=VALUE`, of which trials of tuned rows are made then.
 
     Args:
       experiment: the experiment of the file.
       changes: `FIELD=VALUE` strings.
+      only: pattern of run names, as in `filter_by_name`; of others, a searched field may be set.
+
+    Raises:
+      BadInput: if a change is invalid, or of a field that a tuned row searches.
+    """
+    for row, change in itertools.product(experiment.tuned, changes):
+        field = change.partition("=")[0]
+        is_searched = any(overlap(field, own) for own in row.over)
+        if is_searched and any(matches(run.name, only) for run in row.trials):
+            rule = "is searched by the row, which --only can leave out"
+            raise BadInput(f"--set {field}: {rule}, {row.name!r}")
+    sources, count = feature_sources(experiment), len(experiment.runs)
+    searched_runs = tuple(row.run for row in experiment.tuned)
+    runs = apply_overrides((*experiment.runs, *searched_runs, *sources), changes)
+    by_name = {run.name: run for run in runs[len(runs) - len(sources) :]}
+    return dataclasses.replace(
+        experiment,
+        runs=runs[:count],
+        tuned=tuple(
+            row.replace(run=run) for row, run in zip(experiment.tuned, runs[count:], strict=False)
+        ),
+        sklearn_baselines=tuple(
+            row.replace(features_from=row.features_from and by_name[row.features_from.name])
+            for row in experiment.sklearn_baselines
+        ),
+    )
+
+
+def overlap(field: str, other: str) -> bool:
+    """Whether a field, with its parts after dots, is another one or a part of it, or has it."""
+    one, two = field.split("."), other.split(".")
+    return all(a == b for a, b in zip(one, two, strict=False))
+
+
+def select_runs(
+    experiment: Experiment, seeds: int | None, only: str | None, smoke: bool
+) -> Experiment:
+    """Applies the command-line options to an experiment, whose runs then are those of trials too.
+
+    Args:
+      experiment: the experiment, with overrides.
       seeds: number of seeds of every run, if given.
       only: pattern of run names, such as `fixmatch*`; without a wildcard, a part of the name.
       smoke: whether to shorten every run to a few steps.
 
     Raises:
-      BadInput: if an override is invalid, or no run matches.
+      BadInput: if the number of seeds is wrong, or no run matches.
     """
     rows = (*experiment.runs, *experiment.trials)
-    runs = apply_overrides((*rows, *feature_sources(experiment)), changes)
+    runs = (*rows, *feature_sources(experiment))
     if seeds is not None:
         require(seeds >= 1, "launch", "seeds", "must be at least 1", seeds)
         runs = tuple(with_seeds(run, seeds) for run in runs)
@@ -77,14 +117,17 @@ def filter_by_name(runs: tuple, only: str | None) -> tuple:
     Raises:
       BadInput: if no run matches.
     """
-    if only is None:
-        return runs
-    pattern = only if any(c in only for c in "*?[") else f"*{only}*"
-    matches = tuple(run for run in runs if fnmatch.fnmatch(run.name, pattern))
-    if not matches:
+    found = tuple(run for run in runs if matches(run.name, only))
+    if not found:
         names = ", ".join(run.name for run in runs)
         raise BadInput(f"--only {only} matches no run; there is {names}")
-    return matches
+    return found
+
+
+def matches(name: str, only: str | None) -> bool:
+    """Whether a name matches a pattern; any does if it is None."""
+    pattern = only if only is None or any(c in only for c in "*?[") else f"*{only}*"
+    return pattern is None or fnmatch.fnmatch(name, pattern)
 
 
 def restrict_to(experiment: Experiment, rows: Iterable[Run | SklearnBaseline]) -> Experiment:

@@ -39,7 +39,7 @@ class Training:
       records: the evaluations so far.
       candidates: the models that validation may still select.
       blocks: the training metrics since the last evaluation.
-      share: the share of the time of this launch that counts as its own.
+      share: its share of the time and memory of the program, which a population has in common.
       population: names of the runs that train as one program with it, itself among them.
       timer: times the blocks of this launch.
       evaluations: compiles the programs of its evaluations.
@@ -185,10 +185,11 @@ class Training:
         result = write_final(self.compiled, self.folder, self.state, self.data, self.candidates)
         for text in result["warnings"]:
             warn(f"run {self.run.name!r}: {text}")
+        num_bytes = compilation.num_bytes
         timing = {
             "seconds": round(self.seconds, 3),
-            "bytes": compilation.num_bytes,
-            "compile_seconds": round(compilation.seconds, 3),
+            "bytes": num_bytes if num_bytes is None else round(self.share * num_bytes),
+            "compile_seconds": round(self.share * compilation.seconds, 3),
             "examples_per_second": self.timer.examples_per_second,
             **({} if self.data.streamed is None else {"wait_share": self.timer.wait_share}),
         }

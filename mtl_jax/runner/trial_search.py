@@ -33,8 +33,7 @@ def select(experiment: Experiment, options: argparse.Namespace) -> Request:
       BadInput: as in `select_runs`.
     """
     every_run, requested = (
-        select_runs(experiment, options.set, options.seeds, only, options.smoke)
-        for only in (None, options.only)
+        select_runs(experiment, options.seeds, only, options.smoke) for only in (None, options.only)
     )
     return Request(every_run, requested)
 

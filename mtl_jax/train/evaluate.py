@@ -143,9 +143,32 @@ def chunk_sums(
     return sums, {task.name: outputs[task.name] for task in tasks if has_host_metric(task)}
 
 
+@jax.custom_batching.custom_vmap
+def batch_all(tree: Any) -> Any:
+    """The identity, which `vmap` over seeds makes give every leaf an axis.
+
+    XLA multiplies by the reciprocal where only a dividend has the axis, as a count of examples that
+    all seeds share has none: a metric would depend in its last bit on how seeds are looped.
+    """
+    return tree
+
+
+@batch_all.def_vmap
+def broadcast_leaves(size: int, in_batched: list[Any], tree: Any) -> tuple[Any, Any]:
+    """Gives the leaves of a tree that have none a leading axis of a size."""
+
+    def broadcast(leaf: jax.Array, is_batched: bool) -> jax.Array:
+        if is_batched:
+            return leaf
+        return jax.lax.optimization_barrier(jnp.broadcast_to(leaf, (size, *leaf.shape)))
+
+    batched = jax.tree.map(broadcast, tree, in_batched[0])
+    return batched, jax.tree.map(lambda _: True, tree)
+
+
 def evaluation_of(tasks: tuple[Task, ...], sums: dict[str, tuple]) -> Evaluation:
     """Metrics from the sums `[M, ...]` of all chunks, without outputs."""
-    totals = jax.tree.map(lambda leaf: leaf.sum(0), sums)
+    totals = batch_all(jax.tree.map(lambda leaf: leaf.sum(0), sums))
     nonfinite = {name: count for name, (_, count) in totals.items()}
     metrics = {task.name: metric_values(task, *totals[task.name]) for task in tasks}
     return Evaluation(metrics, nonfinite, {})

@@ -5,6 +5,8 @@ import pathlib
 from mtl_jax.storage.checkpoint import CheckpointManager, digest
 from mtl_jax.storage.sealed import read_sealed
 
+TIMES = ("seconds", "compile seconds", "examples/s")  # Columns of tables.
+
 
 def contents(out: pathlib.Path) -> dict[str, object]:
     """The names of all files, and what they say of measurements and parameters."""
@@ -34,9 +36,9 @@ def content(path: pathlib.Path) -> object:
 
 
 def without_seconds(text: str) -> list[list[str]]:
-    """The lines of a table in Markdown and of what is below, split into cells but for seconds."""
+    """The lines of a table in Markdown and of what is below, split into cells but for times."""
     lines = [[cell.strip() for cell in line.split("|")] for line in text.splitlines()]
-    place = lines[0].index("seconds")
+    kept = [place for place, heading in enumerate(lines[0]) if heading not in TIMES]
     return [
-        line[:place] + line[place + 1 :] if len(line) == len(lines[0]) else line for line in lines
+        [line[place] for place in kept] if len(line) == len(lines[0]) else line for line in lines
     ]

@@ -95,10 +95,8 @@ def test_figures_show_it_beside_the_others(folders):
 def test_without_one_of_its_runs_it_is_not_there(folders):
     less = restrict_to(EXPERIMENT, (TRANSFER, ROW_ALONE, HEIGHT_ALONE))
     assert [row.run.name for row in collect(less, folders)][3:] == ["safe alone"]
-    assert (
-        select_runs(EXPERIMENT, [], 2, None, smoke=False).safe_transfer == EXPERIMENT.safe_transfer
-    )
-    assert select_runs(EXPERIMENT, [], None, "transfer", smoke=True).safe_transfer == ()
+    assert select_runs(EXPERIMENT, 2, None, smoke=False).safe_transfer == EXPERIMENT.safe_transfer
+    assert select_runs(EXPERIMENT, None, "transfer", smoke=True).safe_transfer == ()
 
 
 @pytest.mark.slow

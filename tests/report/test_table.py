@@ -1,5 +1,8 @@
 """Tables: every cell by hand, as Markdown, CSV and LaTeX."""
 
+import json
+
+import jax
 import pytest
 
 from mtl_jax.augment import Cutout
@@ -245,3 +248,19 @@ def test_nothing_is_relative_to_a_baseline_of_zero(finished, tmp_path, second, d
     table.write(experiment, folders, tmp_path)
     row = (tmp_path / "table.md").read_text().splitlines()[4]
     assert [cell.strip() for cell in row.split("|")][5] == delta
+
+
+def test_times_that_are_known_have_columns_and_devices_are_named(finished, tmp_path):
+    folder = finished(ROW_ALONE, {"row": [0.5, 0.5]})
+    timing = json.loads((folder.path / "timing.json").read_text())
+    timing |= {"compile_seconds": 3.6, "examples_per_second": 12345.6}
+    (folder.path / "timing.json").write_text(json.dumps(timing))
+    table.write(Experiment(runs=(ROW_ALONE,)), {ROW_ALONE.name: folder}, tmp_path)
+    head, _, row, *_ = (tmp_path / "table.md").read_text().splitlines()
+    cells = dict(zip(*([c.strip() for c in line.split("|")] for line in (head, row)), strict=True))
+    assert (cells["seconds"], cells["compile seconds"], cells["examples/s"]) == (
+        "13",
+        "4",
+        "12,346",
+    )
+    assert f"Trained on {jax.device_count()} x cpu." in (tmp_path / "table.md").read_text()

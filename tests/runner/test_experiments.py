@@ -75,7 +75,7 @@ SELECTED = {
     (stem, run.name): run
     for stem, experiment in READ.items()
     if isinstance(experiment, Experiment)
-    for run in topological_order(select_runs(experiment, [], 2, None, smoke=False))
+    for run in topological_order(select_runs(experiment, 2, None, smoke=False))
 }
 RUNS = [
     pytest.param(run, id=f"{stem}-{run.name}", marks=marks) for stem, run, marks in kinds(SELECTED)

@@ -102,7 +102,7 @@ def test_seeds_share_a_program_on_accelerators(key, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (stem, name), found = key, []
     for seeds in (2, 4):
-        runs = select_runs(READ[stem], [], seeds, name, smoke=False).runs
+        runs = select_runs(READ[stem], seeds, name, smoke=False).runs
         run = next(run for run in runs if run.name == name)
         found.append(lower_run(run.replace(**QUICK[key]), *PLATFORMS))
     for few, more in zip(*found, strict=True):

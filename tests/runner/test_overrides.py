@@ -154,3 +154,10 @@ def test_types(text, kind, value):
     assert found == value and type(found) is type(value)
     if isinstance(value, tuple):
         assert list(map(type, found)) == list(map(type, value))
+
+
+def test_a_field_of_a_setting_that_is_not_given_is_set_in_the_default():
+    assert one("execution.microbatches=2", RUN).execution == Execution(microbatches=2)
+    assert one("execution.precision='bfloat16'", RUN).execution == Execution(precision="bfloat16")
+    with pytest.raises(BadInput, match="microbatches"):
+        one("execution.microbatches=0", RUN)

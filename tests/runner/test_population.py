@@ -5,12 +5,17 @@ import json
 
 import jax
 import numpy as np
+import optax
 import pytest
 
 from mtl_jax import aggregation, consistency, metrics, optimizers, weighting
+from mtl_jax.config.execution import Execution
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.param_rules import ParamRule
+from mtl_jax.core.validation import BadInput
+from mtl_jax.runner import population_groups
 from mtl_jax.runner import sweep as sweep_module
+from mtl_jax.runner.memory_check import required_bytes
 from mtl_jax.runner.population_groups import can_share, group_runs
 from mtl_jax.runner.population_loop import sealed_steps
 from mtl_jax.runner.programs import pending_groups
@@ -36,6 +41,12 @@ GROUPS = {
     "learning rate of a schedule": RATES,
     "learning rate, with affinity": tuple(
         run.replace(evaluation={"measure_affinity": True}) for run in RATES[:2]
+    ),
+    "a setting of an optax function": tuple(
+        RUN.replace(
+            name=f"b1 {b1}", optimizer=optimizers.Optax(optax.lamb, learning_rate=0.01, b1=b1)
+        )
+        for b1 in (0.8, 0.9)
     ),
     "weight decay": tuple(
         RUN.replace(name=f"decay {decay}", optimizer=optimizers.Adam(0.01, decay))
@@ -93,6 +104,35 @@ def test_only_numbers_may_differ():
     assert group_runs(RATES, 2) == [RATES[:2], RATES[2:]]
     assert group_runs(RATES, 1) == [(run,) for run in RATES]
     assert not can_share(stops)
+
+
+def test_a_group_of_a_size_that_is_given_must_fit(monkeypatch):
+    of_run = required_bytes(RATES[0])
+    total = of_run["data"] + 3 * (of_run["parameters and optimizer"] + of_run["a batch"])
+    monkeypatch.setattr(population_groups, "device_memory", lambda: total)
+    assert group_runs(RATES, 3) == [RATES]
+    monkeypatch.setattr(population_groups, "device_memory", lambda: total - 1)
+    with pytest.raises(
+        BadInput, match=r"max_population 3 is too large for run 'rate 0.02' and others: 3"
+    ):
+        group_runs(RATES, 3)
+    assert group_runs(RATES, 2) == [RATES[:2], RATES[2:]]
+
+
+def test_members_share_time_and_memory_and_show_the_wait(tmp_path, capsys):
+    runs = tuple(
+        run.replace(execution=Execution(data_location="host", steps_per_call=2))
+        for run in RATES[:2]
+    )
+    for root, most in (("one", 1), ("both", None)):
+        assert sweep(*[Experiment(runs=runs, max_population=most)] * 2, tmp_path / root) == 0
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "and 1 more" in line]
+    assert "of the time waiting" in line
+    one, both = (
+        json.loads((tmp_path / root / runs[0].name / "timing.json").read_text())
+        for root in ("one", "both")
+    )
+    assert both["bytes"] < 1.5 * one["bytes"] and "wait_share" in both
 
 
 def state_digests(root, runs):

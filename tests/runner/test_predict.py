@@ -11,7 +11,7 @@ from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Resized
 from mtl_jax.runner.predict import predict_source, probabilities_of, transferability_scores
-from mtl_jax.runner.run_selection import select_runs, topological_order
+from mtl_jax.runner.run_selection import override, select_runs, topological_order
 from mtl_jax.runner.sweep import sweep
 from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.transfer.ridge_probe import RIDGES
@@ -53,7 +53,7 @@ def test_a_probe_reads_the_features_of_a_trained_run(tmp_path):
 
 
 def test_what_is_asked_of_runs_is_asked_of_the_one_that_is_read():
-    small = select_runs(EXPERIMENT, ["steps=5"], 1, "probe", smoke=False)
+    small = select_runs(override(EXPERIMENT, ["steps=5"], None), 1, "probe", smoke=False)
     assert not small.runs and small.sklearn_baselines[0].features_from.steps == 5
     assert [(run.name, run.num_seeds) for run in topological_order(small)] == [("source", 1)]
 

@@ -131,7 +131,7 @@ def test_rows_stand_in_the_table_below_the_runs(tmp_path):
 def test_estimators_alone_have_a_table_and_no_curves(tmp_path):
     whole = Experiment(runs=(RUN.replace(tasks=(ROW,)),), sklearn_baselines=(CLASSIC,))
     (tmp_path / "curves.png").touch()
-    assert sweep(select_runs(whole, [], None, "logistic", False), whole, tmp_path) == 0
+    assert sweep(select_runs(whole, None, "logistic", False), whole, tmp_path) == 0
     lines = (tmp_path / "table.md").read_text().splitlines()
     assert [line.split("|")[1].strip() for line in lines[2:3]] == ["logistic"]
     assert not (tmp_path / "curves.png").exists()
@@ -139,10 +139,10 @@ def test_estimators_alone_have_a_table_and_no_curves(tmp_path):
 
 def test_the_command_line_chooses_among_both():
     whole = Experiment(runs=(RUN,), sklearn_baselines=(CLASSIC,))
-    only = select_runs(whole, [], None, "logistic", False)
+    only = select_runs(whole, None, "logistic", False)
     assert (only.runs, only.sklearn_baselines) == ((), (CLASSIC,))
-    assert select_runs(whole, [], 5, None, False).sklearn_baselines[0].num_seeds == 5
-    assert select_runs(whole, [], None, "hard", True).sklearn_baselines == ()
+    assert select_runs(whole, 5, None, False).sklearn_baselines[0].num_seeds == 5
+    assert select_runs(whole, None, "hard", True).sklearn_baselines == ()
     with pytest.raises(BadInput, match="different names"):
         Experiment(runs=(RUN,), sklearn_baselines=(CLASSIC.replace(name="hard"),))
 

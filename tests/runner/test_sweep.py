@@ -263,19 +263,19 @@ ALL = Experiment(
 def test_only(only, names):
     if names is None:
         with pytest.raises(ValueError, match="matches no run"):
-            select_runs(ALL, [], None, only, False)
+            select_runs(ALL, None, only, False)
         return
-    found = select_runs(ALL, [], None, only, False)
+    found = select_runs(ALL, None, only, False)
     assert [run.name for run in topological_order(found)] == names
     assert found.baselines == (("row alone",) if only is None else ())
 
 
 def test_seeds_and_smoke_reach_the_sources():
-    for run in topological_order(select_runs(ALL, [], 5, None, False)):
+    for run in topological_order(select_runs(ALL, 5, None, False)):
         assert run.num_seeds == 5 and run.steps == (9 if run.name == "source" else 8)
-    for run in topological_order(select_runs(ALL, [], 5, None, True)):
+    for run in topological_order(select_runs(ALL, 5, None, True)):
         assert (run.num_seeds, run.steps, run.evaluation.every) == (2, 6, 3)
-    for run in topological_order(select_runs(ALL, [], 1, None, True)):
+    for run in topological_order(select_runs(ALL, 1, None, True)):
         assert run.num_seeds == 1
 
 

@@ -5,6 +5,7 @@ import csv
 
 import pytest
 
+from tests.faults.contents import without_seconds
 from tests.runner.launching import launched
 
 FILE = """
@@ -63,17 +64,6 @@ EXPERIMENT = Experiment(
 """
 
 
-def table_without_seconds(out):
-    """The text of a table, without the times of its rows."""
-    lines = (out / "table.md").read_text().splitlines()
-    place = lines[0].split("|").index(next(c for c in lines[0].split("|") if "seconds" in c))
-    cells = [line.split("|") for line in lines]
-    return "\n".join(
-        "|".join(row[:place] + row[place + 1 :]) if len(row) > place else "|".join(row)
-        for row in cells
-    )
-
-
 @pytest.mark.slow
 def test_results_lead_to_trials_and_a_second_launch_trains_nothing(tmp_path):
     file, out = tmp_path / "searched.py", tmp_path / "out"
@@ -91,8 +81,8 @@ def test_results_lead_to_trials_and_a_second_launch_trains_nothing(tmp_path):
     chosen = {line["trial"]: line for line in lines if line["chosen"] == "1"}
     assert {line["steps"] for line in chosen.values()} == {"9"}
     assert len(chosen) == 2
-    table = table_without_seconds(out)
-    assert "by TPE(startup=2, batch=2); tuning.csv" in table
+    text = (out / "table.md").read_text()
+    assert "by TPE(startup=2, batch=2); tuning.csv" in text
     listed = launched(file, "--list", "--out", out)[1].splitlines()
     assert len(listed) == 6 + 6 + 3
     assert all("done" in line for line in listed)
@@ -108,7 +98,7 @@ def test_results_lead_to_trials_and_a_second_launch_trains_nothing(tmp_path):
     assert {path: path.read_bytes() for path in out.glob("*/result.json")} == before | {
         path: path.read_bytes() for path in out.glob("*.old/result.json")
     }
-    assert table_without_seconds(out) == table
+    assert without_seconds((out / "table.md").read_text()) == without_seconds(text)
 
 
 @pytest.mark.slow
@@ -124,3 +114,53 @@ def test_trials_that_fail_or_are_damaged(tmp_path):
     code, _, said = launched(file, "--out", out, "--only", "proposed*")
     assert code == 1
     assert f"{done} is damaged" in said
+
+
+SET = """
+from mtl_jax import Experiment, Halving, Tuned
+from tests.small import RUN
+
+ONE = RUN.replace(num_seeds=1, steps=8, evaluation={"every": 4, "checkpoint_every": 4})
+RATES = {"optimizer.learning_rate": (0.01, 0.1)}
+EXPERIMENT = Experiment(
+    runs=(ONE,),
+    tuned=(
+        Tuned(name="tuned", run=ONE, over=RATES),
+        Tuned(name="halved", run=ONE, over=RATES, search=Halving(factor=2, rungs=1)),
+    ),
+)
+"""
+
+
+def test_a_searched_field_cannot_be_set_and_others_are_before_trials_are_made(tmp_path):
+    file = tmp_path / "set.py"
+    file.write_text(SET)
+    for change in ("optimizer.learning_rate=0.5", "optimizer=None"):
+        code, _, said = launched(file, "--set", change, "--list")
+        assert code == 2 and f"--set {change.partition('=')[0]}: is searched by the row" in said
+    assert (
+        launched(file, "--set", "optimizer.learning_rate=0.5", "--only", "hard", "--list")[0] == 0
+    )
+    code, said, _ = launched(file, "--set", "steps=16", "--only", "*halved*", "--list")
+    assert code == 0 and "8 steps" in said and "4 steps" not in said
+
+
+DIVERGES = """
+from mtl_jax import Experiment, Tuned
+from tests.small import RUN
+
+ONE = RUN.replace(num_seeds=1, steps=8)
+RATES = {"optimizer.learning_rate": (0.01, 1e30)}
+EXPERIMENT = Experiment(runs=(), tuned=(Tuned(name="tuned", run=ONE, over=RATES),))
+"""
+
+
+@pytest.mark.slow
+def test_a_trial_that_failed_is_no_row(tmp_path):
+    file, out = tmp_path / "diverges.py", tmp_path / "out"
+    file.write_text(DIVERGES)
+    assert launched(file, "--out", out)[0] == 1
+    table = (out / "table.md").read_text()
+    rows = [line.split(" | ")[0] for line in table.splitlines() if line.startswith("| tuned")]
+    assert len(rows) == 1 and "=0.01" in rows[0]
+    assert "learning_rate=1e+30 failed: " in table

@@ -217,3 +217,20 @@ def test_an_image_is_judged_apart_from_the_rest_of_its_batch(trained):
     whole, few = outputs(images), outputs(np.concatenate([images[:3], 9.0 * images[3:9]]))
     for name, found in whole.items():
         np.testing.assert_allclose(few[name][:3], found[:3], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("metric", [metrics.Accuracy(), metrics.MacroF1()], ids=lambda m: m.name)
+def test_metrics_are_the_same_bits_however_seeds_are_looped(metric):
+    """XLA would multiply by the reciprocal of a count that all seeds share."""
+    images = RANDOM.normal(size=(60, 3)).astype(np.float32)
+    own = {"inputs": images, "row": RANDOM.integers(0, 3, 60)}
+    weights = jnp.asarray(RANDOM.normal(size=(40, 3, 3)), jnp.float32)
+    task = Task(name="row", num_outputs=3, loss=losses.cross_entropy, metrics=(metric,))
+
+    def value(weight, own):
+        found = evaluation.evaluate_split(linear(row=weight), (task,), {}, {}, own)
+        return found.metrics["row"][metric.name]
+
+    together = jax.jit(jax.vmap(value, (0, None)))(weights, own)
+    alone = jax.jit(value)
+    assert together.tolist() == [float(alone(weight, own)) for weight in weights]
