@@ -41,8 +41,9 @@ def group_key(run: Run) -> str:
     """Equal for runs that can be in one population; the name of a run that cannot be in one."""
     if not can_share(run):
         return run.name
+    averages = run.evaluation.ema_decay > 0  # If not, one model is evaluated.
     try:
-        return f"Run: {structure(run.replace(name='run'), OPAQUE)}"
+        return f"Run: {structure(run.replace(name='run'), OPAQUE)}, {averages}"
     except BadInput:  # It has no text, which is told where the run is checked.
         return run.name
 

@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 
 from mtl_jax.config.device_mesh import DeviceMesh
 from mtl_jax.config.run import Run
+from mtl_jax.core.numbers import Path, numbers_in, with_numbers
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.compile_ahead import CompileAhead, compile_block
 from mtl_jax.runner.compiled_run import CompiledRun
 from mtl_jax.runner.error_messages import explain_errors, has_user_code
-from mtl_jax.runner.population import Population
+from mtl_jax.runner.population import OPAQUE, Population
 from mtl_jax.runner.step_blocks import first_block
 from mtl_jax.runner.trace import trace_population, trace_run
 from mtl_jax.storage.checkpoint import CheckpointManager
@@ -82,7 +83,7 @@ def population_of(folder: RunDirectory) -> tuple[str, ...] | None:
 def prepare_group(
     group: Group, splits: Any, ahead: CompileAhead, requested: DeviceMesh | None = None
 ) -> list[Program]:
-    """Traces and checks a group; returns its program, or those of its runs if it cannot have one.
+    """Traces and checks a group; returns its program, or those of parts of it or of its runs.
 
     Args:
       group: the group.
@@ -91,16 +92,48 @@ def prepare_group(
       requested: how all devices are arranged; None arranges them for each run.
     """
     first = group.runs[0]
-    if len(group.population) > 1:
-        with explain_errors(f"run {first.name!r}", always=has_user_code(first)):
-            traced = trace_population(group.population, splits, requested)
-        if traced is not None:
-            population, states, data = traced
-            steps = first_block(first, population.template.execution)
-            lower = functools.partial(population.lower, states, data, steps)
-            ahead.add(first.name, functools.partial(compile_block, lower))
-            return [Program(group.runs, population)]
-    return [prepare_run(run, splits, ahead, requested) for run in group.runs]
+    if len(group.population) == 1:
+        return [prepare_run(first, splits, ahead, requested)]
+    with explain_errors(f"run {first.name!r}", always=has_user_code(first)):
+        traced = trace_population(group.population, splits, requested)
+        parts = [] if traced else traceable_parts(group.population, splits, requested)
+    if traced is not None:
+        population, states, data = traced
+        steps = first_block(first, population.template.execution)
+        lower = functools.partial(population.lower, states, data, steps)
+        ahead.add(first.name, functools.partial(compile_block, lower))
+        return [Program(group.runs, population)]
+    pending = [Group(part, tuple(run for run in part if run in group.runs)) for part in parts]
+    return [
+        program
+        for part in pending
+        if part.runs
+        for program in prepare_group(part, splits, ahead, requested)
+    ]
+
+
+def traceable_parts(
+    population: tuple[Run, ...], splits: Any, requested: DeviceMesh | None
+) -> list[tuple[Run, ...]]:
+    """Parts of a population that cannot be traced, equal in each number that alone cannot be."""
+    numbers = [numbers_in(run, OPAQUE) for run in population]
+
+    def is_traceable(path: Path, value: float) -> bool:
+        other = with_numbers(population[0], {path: value})
+        return trace_population((population[0], other), splits, requested) is not None
+
+    differing = {
+        path: next(own[path] for own in numbers if own[path] != value)
+        for path, value in numbers[0].items()
+        if len({own[path] for own in numbers}) > 1
+    }
+    fixed = [path for path, value in differing.items() if not is_traceable(path, value)]
+    parts: dict[tuple[float, ...], list[Run]] = {}
+    for run, own in zip(population, numbers, strict=True):
+        parts.setdefault(tuple(own[path] for path in fixed), []).append(run)
+    if len(parts) == 1:  # Numbers cannot be traced together.
+        return [(run,) for run in population]
+    return [tuple(part) for part in parts.values()]
 
 
 def prepare_run(

@@ -8,17 +8,18 @@ import numpy as np
 import optax
 import pytest
 
-from mtl_jax import aggregation, consistency, metrics, optimizers, weighting
+from mtl_jax import aggregation, augment, consistency, metrics, optimizers, weighting
 from mtl_jax.config.execution import Execution
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.param_rules import ParamRule
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner import population_groups
 from mtl_jax.runner import sweep as sweep_module
+from mtl_jax.runner.compile_ahead import CompileAhead
 from mtl_jax.runner.memory_check import required_bytes
 from mtl_jax.runner.population_groups import can_share, group_runs
 from mtl_jax.runner.population_loop import sealed_steps
-from mtl_jax.runner.programs import pending_groups
+from mtl_jax.runner.programs import Group, pending_groups, prepare_group
 from mtl_jax.runner.sweep import sweep
 from mtl_jax.runner.trace import trace_population
 from mtl_jax.runner.training import Training
@@ -104,6 +105,31 @@ def test_only_numbers_may_differ():
     assert group_runs(RATES, 2) == [RATES[:2], RATES[2:]]
     assert group_runs(RATES, 1) == [(run,) for run in RATES]
     assert not can_share(stops)
+
+
+def test_a_run_that_does_not_average_is_not_with_those_that_do():
+    runs = tuple(
+        RUN.replace(name=f"ema {decay}", evaluation={"ema_decay": decay})
+        for decay in (0.0, 0.5, 0.9)
+    )
+    assert group_runs(runs, None) == [runs[:1], runs[1:]]
+
+
+def test_runs_whose_number_cannot_be_traced_are_parted_by_it():
+    """Python branches on the degrees of a rotation, and not on a threshold."""
+    runs = tuple(
+        with_threshold(threshold).replace(
+            name=f"{threshold}, {degrees}",
+            augmentation={"strong": augment.Affine(degrees=degrees)},
+        )
+        for degrees in (0.0, 8.0)
+        for threshold in (0.34, 0.9)
+    )
+    assert group_runs(runs, None) == [runs]
+    with CompileAhead() as ahead:
+        programs = prepare_group(Group(runs, runs[1:]), None, ahead)
+        assert [program.functions.runs for program in programs] == [runs[:2], runs[2:]]
+        assert [program.runs for program in programs] == [runs[1:2], runs[2:]]
 
 
 def test_a_group_of_a_size_that_is_given_must_fit(monkeypatch):
