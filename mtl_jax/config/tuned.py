@@ -72,6 +72,8 @@ class Tuned(Replaceable):
         require_int(self, seed=0)
         require(len(self.over) > 0, self, "over", "must name at least one field", self.over)
         for field, values in self.over.items():
+            rule = f"must be a tuple, Uniform or LogUniform for {field!r}"
+            require(isinstance(values, Values), self, "over", rule, values)
             rule = f"must hold different values for {field!r}"
             require(is_search(values), self, "over", rule, values)
         self.check_budget()

@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 import numpy as np
@@ -158,7 +158,7 @@ class Training:
         return self.earlier + self.share * (time.perf_counter() - self.start_time)
 
     @contextlib.contextmanager
-    def uncounted(self) -> Iterator[None]:
+    def uncounted(self) -> Generator[None]:
         """Does not count the time of the block as training time."""
         start_time = time.perf_counter()
         yield

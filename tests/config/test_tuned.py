@@ -65,6 +65,10 @@ def test_one_word_tunes_rows_alike():
 
 WRONG = [
     ({"over": {}}, "over must name at least one field"),
+    (
+        {"over": {RATE: [0.1, 1.0]}},
+        "over must be a tuple, Uniform or LogUniform for 'optimizer.learning_rate'",
+    ),
     ({"over": {RATE: ()}}, "over must hold different values"),
     ({"over": {RATE: (0.1, 0.1)}}, "over must hold different values"),
     ({"over": {"optimizer.rate": (0.1,)}}, "SGD has no field 'rate'"),
