@@ -73,7 +73,8 @@ class Optax(FunctionConfig, Optimizer):
     def learning_rate(self) -> float | Schedule | None:
         """The setting `learning_rate`, if it is a number or a schedule."""
         rate = dict(self.settings).get("learning_rate")
-        return rate if isinstance(rate, int | float | Schedule) else None
+        # It is an array where runs that differ in it are traced together.
+        return rate if isinstance(rate, int | float | jax.Array | Schedule) else None
 
     @property
     def momentum(self) -> float:

@@ -130,13 +130,27 @@ def new_value(
 
 
 def default_of(hint: Any) -> Any:
-    """The setting without arguments that a field may hold instead of None; None without one."""
-    for kind in typing.get_args(hint):
-        fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
-        missing = dataclasses.MISSING
-        if fields and all({f.default, f.default_factory} != {missing} for f in fields):
-            return kind()
-    return None
+    """The setting without arguments, if a field may hold one class of settings or None; or None."""
+    kinds = [kind for kind in typing.get_args(hint) if dataclasses.is_dataclass(kind)]
+    fields = dataclasses.fields(kinds[0]) if len(kinds) == 1 else ()
+    missing = dataclasses.MISSING
+    has_defaults = all({f.default, f.default_factory} != {missing} for f in fields)
+    return kinds[0]() if fields and has_defaults else None
+
+
+def positions(item: Any, path: Sequence[str]) -> list[str]:
+    """A path of fields in which items of tuples are given by position.
+
+    Raises:
+      NoSuchField: if there is no such item.
+    """
+    if not path:
+        return []
+    name, *rest = path
+    if isinstance(item, tuple):
+        index = index_of(item, name)
+        return [str(index), *positions(item[index], rest)]
+    return [name, *positions(getattr(item, name, None), rest)]
 
 
 def index_of(items: tuple, name: str) -> int:

@@ -65,8 +65,8 @@ def write(
       experiment: the finished rows.
       folders: their folders, by name.
       root: the folder of the table.
-      failures: the rows that failed, and why; they come last. Trials of tuned rows are named below
-        the table only.
+      failures: the rows that failed, and why; they come last. Trials of rows that have another,
+        finished one are named below the table only.
     """
     rows, failures = collect(experiment, folders), failures or {}
     columns = result_columns(experiment, rows, shown_tasks(columns_of(experiment)))

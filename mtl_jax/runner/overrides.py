@@ -48,7 +48,7 @@ def apply_override(runs: tuple[AnyRun, ...], field: str, text: str) -> tuple[Any
         except BadInput as error:
             raise BadInput(f"--set {field}={text}: {error}") from None
     if len(errors) == len(runs):
-        raise BadInput(f"--set {field}={text}: {errors[0]}")
+        raise BadInput(f"--set {field}={text}: {errors[0] if errors else 'there is no run'}")
     return tuple(results)
 
 

@@ -27,9 +27,6 @@ def group_runs(runs: Iterable[Run], most: int | None) -> list[tuple[Run, ...]]:
     Args:
       runs: the runs.
       most: size of the largest group; None is as many as fit into a quarter of the memory.
-
-    Raises:
-      BadInput: if a group of a size that is given does not fit into memory.
     """
     groups: dict[str, list[Run]] = {}
     for run in runs:
@@ -61,17 +58,29 @@ def can_share(run: Run) -> bool:
 
 def split(group: Sequence[Run], most: int | None) -> list[tuple[Run, ...]]:
     """Splits a group into parts as equal in size as possible, none larger than is allowed."""
-    if len(group) == 1 or most == 1:
-        return [(run,) for run in group]
-    sizes = required_bytes(group[0])
-    of_run = max(1, sizes["parameters and optimizer"] + sizes["a batch"])
-    if most is None:
-        most = max(1, int(MEMORY_SHARE * device_memory() / of_run))
+    if len(group) == 1:
+        return [tuple(group)]
+    most = most or max(1, int(MEMORY_SHARE * device_memory() / population_bytes(group[0])[1]))
     count = -(-len(group) // most)
-    parts = [tuple(part) for part in np.array_split(np.array(group, object), count)]
-    needed, available = sizes["data"] + len(parts[0]) * of_run, device_memory()
-    rule = f"is too large for run {group[0].name!r} and others: {len(parts[0])} need at least"
-    if len(parts[0]) > 1 and needed > available:
-        sizes_text = f"{size_text(needed)} of memory, there are {size_text(available)}"
-        raise BadInput(f"Experiment.max_population {most} {rule} {sizes_text}")
-    return parts
+    return [tuple(part) for part in np.array_split(np.array(group, object), count)]
+
+
+def population_bytes(run: Run) -> tuple[int, int]:
+    """Lower bounds on the bytes of a population: of the data, and of each run like this one."""
+    sizes = required_bytes(run)
+    return sizes["data"], max(1, sizes["parameters and optimizer"] + sizes["a batch"])
+
+
+def check_population(runs: Sequence[Run]) -> None:
+    """Rejects a population of a size that is given and needs more memory than there is.
+
+    Raises:
+      BadInput: with the required memory.
+    """
+    data, of_run = population_bytes(runs[0])
+    needed, available = data + len(runs) * of_run, device_memory()
+    if len(runs) > 1 and needed > available:
+        raise BadInput(
+            f"Experiment.max_population is too large: {runs[0].name!r} and {len(runs) - 1} more "
+            f"need at least {size_text(needed)} of memory, there are {size_text(available)}"
+        )

@@ -120,7 +120,10 @@ def traceable_parts(
 
     def is_traceable(path: Path, value: float) -> bool:
         other = with_numbers(population[0], {path: value})
-        return trace_population((population[0], other), splits, requested) is not None
+        try:
+            return trace_population((population[0], other), splits, requested) is not None
+        except BadInput:  # No run has these numbers.
+            return False
 
     differing = {
         path: next(own[path] for own in numbers if own[path] != value)

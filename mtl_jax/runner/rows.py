@@ -15,7 +15,7 @@ from mtl_jax.runner import sklearn_baseline, sklearn_data
 from mtl_jax.runner.error_messages import explain_errors, has_user_code
 from mtl_jax.runner.input_digests import Row
 from mtl_jax.runner.memory_check import check_room
-from mtl_jax.runner.population_groups import group_runs
+from mtl_jax.runner.population_groups import check_population, group_runs
 from mtl_jax.runner.predict import check_features_from
 from mtl_jax.runner.programs import Group, pending_groups
 from mtl_jax.runner.trace import trace_run
@@ -81,9 +81,11 @@ def groups_of(own: Sweep, runs: Iterable[Run]) -> list[Group]:
     """The runs that are to be trained, those together that can be one program."""
     every = [folder.run for folder in own.folders.values() if isinstance(folder.run, Run)]
     most = 1 if own.profile_steps or jax.process_count() > 1 else own.max_population
-    return pending_groups(
-        group_runs(every, most), {run.name for run in runs}, own.folders, own.fresh
-    )
+    names = {run.name for run in runs}
+    groups = pending_groups(group_runs(every, most), names, own.folders, own.fresh)
+    for group in groups if most is not None else ():
+        check_population(group.population)
+    return groups
 
 
 def check_memory_and_inputs(

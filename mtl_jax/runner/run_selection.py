@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Iterable
 
 from mtl_jax.config.experiment import Experiment
+from mtl_jax.config.replace import NoSuchField, positions
 from mtl_jax.config.run import Run, dependency_order, map_dependencies
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.config.study_design import restrict_design
@@ -51,7 +52,7 @@ def override(experiment: Experiment, changes: list[str], only: str | None) -> Ex
     """
     for row, change in itertools.product(experiment.tuned, changes):
         field = change.partition("=")[0]
-        is_searched = any(overlap(field, own) for own in row.over)
+        is_searched = any(overlap(row.run, field, own) for own in row.over)
         if is_searched and any(matches(run.name, only) for run in row.trials):
             rule = "is searched by the row, which --only can leave out"
             raise BadInput(f"--set {field}: {rule}, {row.name!r}")
@@ -72,9 +73,12 @@ def override(experiment: Experiment, changes: list[str], only: str | None) -> Ex
     )
 
 
-def overlap(field: str, other: str) -> bool:
-    """Whether a field, with its parts after dots, is another one or a part of it, or has it."""
-    one, two = field.split("."), other.split(".")
+def overlap(run: Run, field: str, other: str) -> bool:
+    """Whether a field of a run, inner ones after dots, is another one, or one has the other."""
+    try:
+        one, two = (positions(run, path.split(".")) for path in (field, other))
+    except NoSuchField:
+        return False
     return all(a == b for a, b in zip(one, two, strict=False))
 
 

@@ -68,8 +68,6 @@ class Training:
         self.folder, self.folders = folders[self.run.name], folders
         with end_on_error():  # Each process reads its part.
             self.state, self.data = start or put_run_data(self.run, compiled, folders)
-        programs = [] if start else programs_of_run(compiled, self.state, self.data)
-        self.evaluations = BackgroundCompilation(programs)
         self.checkpoints = CheckpointManager(self.folder.checkpoints, warn)
         self.blocks: list[BlockMetrics] = []
         per_seed = examples_per_step(self.run, self.data.train)
@@ -86,6 +84,9 @@ class Training:
         self.step = step_of(self.state)
         self.records = on_first(functools.partial(self.folder.truncate, self.step))
         self.candidates = Candidates(self.run, self.records, candidates)
+        is_done = start is not None or self.step == self.run.steps
+        programs = [] if is_done else programs_of_run(compiled, self.state, self.data)
+        self.evaluations = BackgroundCompilation(programs)
 
     def train_steps(self, steps: int) -> dict[str, np.ndarray]:
         """Trains for a block of steps; returns its mean metrics `[S]`."""
@@ -134,8 +135,9 @@ class Training:
         self.state = self.observe(self.state, step)
 
     def measure(self, step: int) -> Measured:
-        """Evaluates the state after a step; the time of the affinity is not counted."""
-        self.evaluations.wait()
+        """Evaluates the state after a step; compilation and the affinity are not counted."""
+        with self.uncounted():
+            self.evaluations.wait()
         measured = measure(self.compiled, self.state, self.data)
         if not self.run.evaluation.measure_affinity:
             return measured

@@ -6,6 +6,7 @@ import pytest
 
 from mtl_jax import aggregation, consistency, nets, optimizers, weighting
 from mtl_jax.config.execution import Execution
+from mtl_jax.config.task_schedule import AlternatingTasks
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.overrides import apply_overrides, parse_value
 from tests.small import COLUMN, FIXMATCH, ROW, RUN
@@ -161,3 +162,12 @@ def test_a_field_of_a_setting_that_is_not_given_is_set_in_the_default():
     assert one("execution.precision='bfloat16'", RUN).execution == Execution(precision="bfloat16")
     with pytest.raises(BadInput, match="microbatches"):
         one("execution.microbatches=0", RUN)
+
+
+def test_what_a_run_does_not_have_is_not_switched_on():
+    """A field may hold several kinds of schedules, and a run without one keeps none."""
+    runs = (RUN, RUN.replace(name="in turn", task_schedule=AlternatingTasks()))
+    found = apply_overrides(runs, ["task_schedule.period=2"])
+    assert [run.task_schedule for run in found] == [None, AlternatingTasks(period=2)]
+    with pytest.raises(BadInput, match="there is no run"):
+        apply_overrides((), ["steps=2"])

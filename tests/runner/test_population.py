@@ -16,7 +16,6 @@ from mtl_jax.core.validation import BadInput
 from mtl_jax.runner import population_groups
 from mtl_jax.runner import sweep as sweep_module
 from mtl_jax.runner.compile_ahead import CompileAhead
-from mtl_jax.runner.memory_check import required_bytes
 from mtl_jax.runner.population_groups import can_share, group_runs
 from mtl_jax.runner.population_loop import sealed_steps
 from mtl_jax.runner.programs import Group, pending_groups, prepare_group
@@ -42,6 +41,14 @@ GROUPS = {
     "learning rate of a schedule": RATES,
     "learning rate, with affinity": tuple(
         run.replace(evaluation={"measure_affinity": True}) for run in RATES[:2]
+    ),
+    "learning rate of an optax function, with affinity": tuple(
+        RUN.replace(
+            name=f"rate {rate}",
+            optimizer=optimizers.Optax(optax.lamb, learning_rate=rate),
+            evaluation={"measure_affinity": True},
+        )
+        for rate in (0.01, 0.02)
     ),
     "a setting of an optax function": tuple(
         RUN.replace(
@@ -132,17 +139,18 @@ def test_runs_whose_number_cannot_be_traced_are_parted_by_it():
         assert [program.runs for program in programs] == [runs[1:2], runs[2:]]
 
 
-def test_a_group_of_a_size_that_is_given_must_fit(monkeypatch):
-    of_run = required_bytes(RATES[0])
-    total = of_run["data"] + 3 * (of_run["parameters and optimizer"] + of_run["a batch"])
-    monkeypatch.setattr(population_groups, "device_memory", lambda: total)
-    assert group_runs(RATES, 3) == [RATES]
-    monkeypatch.setattr(population_groups, "device_memory", lambda: total - 1)
-    with pytest.raises(
-        BadInput, match=r"max_population 3 is too large for run 'rate 0.02' and others: 3"
-    ):
-        group_runs(RATES, 3)
-    assert group_runs(RATES, 2) == [RATES[:2], RATES[2:]]
+def test_a_group_of_a_size_that_is_given_must_fit(tmp_path, monkeypatch):
+    data, of_run = population_groups.population_bytes(RATES[0])
+    monkeypatch.setattr(population_groups, "device_memory", lambda: data + 3 * of_run)
+    population_groups.check_population(RATES)
+    train(RATES, tmp_path, most=3)
+    monkeypatch.setattr(population_groups, "device_memory", lambda: data + 3 * of_run - 1)
+    population_groups.check_population(RATES[:2])
+    assert group_runs(RATES, None) == [(run,) for run in RATES]
+    train(RATES, tmp_path, most=3)  # Nothing is to be trained.
+    with pytest.raises(BadInput, match=r"max_population is too large: 'rate 0.02' and 2 more"):
+        train(RATES, tmp_path / "other", most=3)
+    assert not list((tmp_path / "other").glob("rate*"))
 
 
 def test_members_share_time_and_memory_and_show_the_wait(tmp_path, capsys):

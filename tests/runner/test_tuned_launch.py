@@ -122,10 +122,12 @@ from tests.small import RUN
 
 ONE = RUN.replace(num_seeds=1, steps=8, evaluation={"every": 4, "checkpoint_every": 4})
 RATES = {"optimizer.learning_rate": (0.01, 0.1)}
+SELECTS = {"tasks.row.selects": (True, False)}
 EXPERIMENT = Experiment(
     runs=(ONE,),
     tuned=(
         Tuned(name="tuned", run=ONE, over=RATES),
+        Tuned(name="selected", run=ONE, over=SELECTS),
         Tuned(name="halved", run=ONE, over=RATES, search=Halving(factor=2, rungs=1)),
     ),
 )
@@ -135,7 +137,7 @@ EXPERIMENT = Experiment(
 def test_a_searched_field_cannot_be_set_and_others_are_before_trials_are_made(tmp_path):
     file = tmp_path / "set.py"
     file.write_text(SET)
-    for change in ("optimizer.learning_rate=0.5", "optimizer=None"):
+    for change in ("optimizer.learning_rate=0.5", "optimizer=None", "tasks.0.selects=True"):
         code, _, said = launched(file, "--set", change, "--list")
         assert code == 2 and f"--set {change.partition('=')[0]}: is searched by the row" in said
     assert (
