@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from mtl_jax.config.experiment import Experiment, Published
+from mtl_jax.report import tuning
 from mtl_jax.report.baselines import baselines
 from mtl_jax.report.columns import Column, columns_of, shown_tasks
 from mtl_jax.report.formatting import format_rounded
@@ -60,7 +61,8 @@ def results(
     ]
     body = [list(line) for line in zip(*by_column, strict=True)]
     rest = [PageCell("-", "")] * (len(columns) - 2)
-    body += [[PageCell(name, name), PageCell("failed", ""), *rest] for name in failures]
+    failed = tuning.failed_rows(experiment, failures)
+    body += [[PageCell(name, name), PageCell("failed", ""), *rest] for name in failed]
     hidden = {*HIDDEN} | (metrics.keys() - shown_tasks(metrics).keys())
     hidden |= {
         each.heading for each in columns if all(cell.text == NO_CELL.text for cell in each.cells)

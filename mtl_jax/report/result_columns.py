@@ -103,7 +103,7 @@ def cost_columns(rows: Sequence[RunScores]) -> list[ResultColumn]:
     compilation = ("compile seconds", [row.compile_seconds for row in rows])
     throughput = ("examples/s", [row.examples_per_second for row in rows])
     known = [
-        ResultColumn(heading, [count(value) for value in values])
+        ResultColumn(heading, [integer_cell(value) for value in values])
         for heading, values in (compilation, throughput)
         if not np.isnan(values).all()
     ]
@@ -115,7 +115,7 @@ def cost_columns(rows: Sequence[RunScores]) -> list[ResultColumn]:
     ]
 
 
-def count(value: float) -> Cell:
+def integer_cell(value: float) -> Cell:
     """A number without decimals; "-" if it is NaN."""
     return NO_CELL if math.isnan(value) else Cell(f"{value:,.0f}", value)
 

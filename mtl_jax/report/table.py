@@ -72,8 +72,8 @@ def write(
     columns = result_columns(experiment, rows, shown_tasks(columns_of(experiment)))
     head = [column.heading for column in columns]
     body = [[column.cells[index].text for column in columns] for index in range(len(rows))]
-    trials = {trial.name for row in experiment.tuned for trial in row.trials}
-    body += [[name, "failed", *["-"] * (len(head) - 2)] for name in failures if name not in trials]
+    failed = tuning.failed_rows(experiment, failures)
+    body += [[name, "failed", *["-"] * (len(head) - 2)] for name in failed]
     write_text(
         root / "table.md",
         f"{markdown(head, body)}\n{notes(experiment, rows, folders, failures)}"

@@ -43,6 +43,12 @@ def note(experiment: Experiment) -> str:
     )
 
 
+def failed_rows(experiment: Experiment, failures: Iterable[str]) -> list[str]:
+    """The rows among those that failed: trials of a row that has a finished one are none."""
+    trials = {trial.name for row in experiment.tuned for trial in row.trials}
+    return [name for name in failures if name not in trials]
+
+
 def write(choices: Iterable[Choice], root: pathlib.Path) -> None:
     """Writes `tuning.csv`, if there are tuned rows.
 

@@ -50,6 +50,8 @@ def override(experiment: Experiment, changes: list[str], only: str | None) -> Ex
     Raises:
       BadInput: if a change is invalid, or of a field that a tuned row searches.
     """
+    if not changes:
+        return experiment
     for row, change in itertools.product(experiment.tuned, changes):
         field = change.partition("=")[0]
         is_searched = any(overlap(row.run, field, own) for own in row.over)

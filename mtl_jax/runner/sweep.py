@@ -158,9 +158,7 @@ def write_parts(
     tuning.write(choices, root)
     table.write(done, folders, root, failed)
     figures.write(done, folders, root)
-    hidden = {trial.name for choice in choices for trial in choice.row.trials}
-    shown = {name: reason for name, reason in failed.items() if name not in hidden}
-    page.write(question, done, folders, root, shown)
+    page.write(question, done, folders, root, failed)
 
 
 def sweep_row(

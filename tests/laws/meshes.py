@@ -181,7 +181,7 @@ def meshes(case: Case, count: int) -> dict[str, DeviceMesh]:
 
 
 def trained(
-    case: Case, count: int, mesh: DeviceMesh | None, rounding: int | None = None
+    case: Case, count: int, mesh: DeviceMesh | None, perturbation: int | None = None
 ) -> dict[str, np.ndarray]:
     """All leaves of the state and the metrics after some steps, by path.
 
@@ -189,7 +189,7 @@ def trained(
       case: the run.
       count: number of devices.
       mesh: how they are arranged; None is one device.
-      rounding: seed by which initial parameters are changed by a unit in the last place, if any.
+      perturbation: seed by which initial parameters are changed by a unit in the last place, if any.
     """
     own = jax.local_devices()[:1]
     devices, given = own if mesh is None else jax.devices()[:count], load_run_data(case.run).train
@@ -202,8 +202,8 @@ def trained(
         first = compile_run(case.source, given, own).init(None)
         source = jax.device_get((first.params, first.batch_stats))
     state = made.init(source)
-    if rounding is not None:
-        state = state._replace(params=round_otherwise(state.params, rounding))
+    if perturbation is not None:
+        state = state._replace(params=perturb(state.params, perturbation))
     if source is not None:
         anchor = jax.tree.map(jnp.copy, train.SourceModel(state.params, state.batch_stats))
         given = given._replace(source_model=anchor)
@@ -214,7 +214,7 @@ def trained(
     return fetch(leaves_by_path({"state": state, "metrics": metrics}))
 
 
-def round_otherwise(params: Any, seed: int) -> Any:
+def perturb(params: Any, seed: int) -> Any:
     """The parameters, each the next larger or smaller float by chance."""
     rng = np.random.default_rng(seed)
 

@@ -166,3 +166,4 @@ def test_a_trial_that_failed_is_no_row(tmp_path):
     rows = [line.split(" | ")[0] for line in table.splitlines() if line.startswith("| tuned")]
     assert len(rows) == 1 and "=0.01" in rows[0]
     assert "learning_rate=1e+30 failed: " in table
+    assert "learning_rate=1e+30 failed: " in (out / "report.html").read_text()
