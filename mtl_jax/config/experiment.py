@@ -43,9 +43,9 @@ class Experiment:
       tuned: rows that are the best of several trials on validation data, below the runs.
       trackers: where measurements and figures are sent to, such as `trackers.TensorBoard()`, in
         addition to those of `--track`; no setting of a run, and not part of its fingerprint.
-      max_population: runs that differ in numbers only, such as their learning rates, are compiled
-        and trained as one program, with results that are equal up to rounding: how many at most.
-        None is as many as fit into a quarter of the memory, 1 trains each by itself.
+      max_population: runs that differ in numbers only, such as their learning rates or seeds, are
+        compiled and trained as one program, with results that are equal up to rounding: how many
+        at most. None is as many as fit into a quarter of the memory, 1 trains each by itself.
       mesh: how all devices are arranged for every run, which `--mesh` changes; None shards as many
         seeds, and then examples of a batch, as there are devices that divide them.
 

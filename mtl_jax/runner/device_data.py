@@ -21,6 +21,7 @@ from mtl_jax.storage.label_warnings import label_counts
 from mtl_jax.storage.processes import fetch
 from mtl_jax.storage.run_data import load_run_data
 from mtl_jax.storage.run_directory import RunDirectory
+from mtl_jax.storage.seeds import seed_axis
 from mtl_jax.train import SourceModel, TrainData, TrainState, methods_with_precompute
 
 
@@ -59,9 +60,21 @@ def put_run_data(
 
 
 def device_data(
-    run: Run, compiled: CompiledRun, folders: Mapping[str, RunDirectory], state: TrainState
+    run: Run,
+    compiled: CompiledRun,
+    folders: Mapping[str, RunDirectory],
+    state: TrainState,
+    placed: DeviceData | None = None,
 ) -> DeviceData:
-    """Places a run's data on its devices; its source model is the model of its initial state."""
+    """Places a run's data on its devices; its source model is the model of its initial state.
+
+    Args:
+      run: the run.
+      compiled: its compiled functions.
+      folders: the folders of the runs that it needs, by name.
+      state: its initial state.
+      placed: the data of a run that differs in its seeds, whose examples are used again.
+    """
     loaded = load_run_data(run)
     model = SourceModel(state.params, state.batch_stats)
     source = jax.tree.map(jnp.copy, model) if run.initialization.init_from is not None else None
@@ -72,6 +85,9 @@ def device_data(
         streamed = StreamedData(compiled, data, splits)
         data = stream_precomputed(run, compiled, streamed)
         hidden, hidden_data = read_hidden(streamed, hidden)
+    elif placed is not None and seed_axis(run) is None:
+        data, splits = compiled.put_data(with_examples(data, placed.train)), placed.splits
+        hidden_data = data
     else:
         data = with_precomputed(run, compiled, data)
         splits = jax.tree.map(jnp.asarray, splits)
@@ -83,6 +99,16 @@ def device_data(
     origin = "" if is_immutable else digest(fetch(source))
     counts = label_counts(run, loaded.train, loaded.splits)
     return DeviceData(data, streamed, splits, hidden, hidden_data, counts, origin)
+
+
+def with_examples(data: TrainData, other: TrainData) -> TrainData:
+    """Data with the examples of another one, which may be features of them."""
+    streams = {
+        name: stream._replace(inputs=own.inputs, labels=own.labels, pool=own.pool)
+        for name, stream in data.streams.items()
+        if (own := other.streams[name])
+    }
+    return data._replace(streams=streams)
 
 
 def stream_precomputed(run: Run, compiled: CompiledRun, streamed: StreamedData) -> TrainData:

@@ -20,15 +20,23 @@ from mtl_jax.train.frozen_encoder import (
 )
 
 
-def encodes_once(compiled: CompiledRun, state: train.TrainState, data: train.TrainData) -> bool:
+def encodes_once(
+    compiled: CompiledRun, state: train.TrainState, data: train.TrainData, num_seeds: int
+) -> bool:
     """Whether the features of a run are computed once, from shapes.
 
     This is so if its encoder is frozen, deterministic and the same for all seeds, if inputs are
     neither augmented nor streamed, and no method passes others through the model; the features must
     take at most a quarter of the memory.
+
+    Args:
+      compiled: the compiled run.
+      state: its state.
+      data: its training data.
+      num_seeds: number of different seeds, of other runs of its population too.
     """
     run = compiled.run
-    if not reads_plain_inputs(run) or not has_one_encoder(run):
+    if not reads_plain_inputs(run) or not has_one_encoder(run, num_seeds):
         return False
     if seed_axis(run) is not None or is_streamed(compiled.execution):
         return False

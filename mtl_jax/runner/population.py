@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -10,17 +9,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding
 from jax.stages import Lowered, Traced, Wrapped
 
 from mtl_jax import train
 from mtl_jax.config.run import Initialization, Labels, Run
 from mtl_jax.core.data_source import DataSource
-from mtl_jax.core.numbers import Path, numbers_in, with_numbers
+from mtl_jax.core.numbers import Path, numbers_in
 from mtl_jax.runner.compiled_run import CompiledRun
 from mtl_jax.runner.compiler_options import evaluation_options
 from mtl_jax.runner.evaluated_models import by_split, distinct, models_of
+from mtl_jax.runner.first_seeds import FirstSeeds
 from mtl_jax.runner.loops import scan_steps
+from mtl_jax.runner.run_axis import add_axis, map_runs, stack
 from mtl_jax.runner.seed_functions import INIT_COMPILER_OPTIONS, Init, evaluate_seeds
 from mtl_jax.storage.memory import bytes_of
 
@@ -55,28 +56,42 @@ class Population:
             if len(set(column)) > 1
         }
 
+    @functools.cached_property
+    def first_seeds(self) -> FirstSeeds:
+        """The first seeds of the runs, of each of which there is data."""
+        return FirstSeeds(self.runs)
+
     def init(self, source: Init | None) -> train.TrainState:
         """The initial states, as `CompiledRun.init`."""
-        model, extra_models = self.template.initial.new_models()
-        return self.init_states(self.numbers, model, source, extra_models)
+        return self.init_states(self.numbers, self.new_models(), source)
 
     def abstract_init(self, source: Init | None) -> train.TrainState:
         """Shapes of the initial states, from the shapes of a source model."""
-        model, extra_models = self.template.initial.new_models(abstract=True)
-        return self.init_states.trace(self.numbers, model, source, extra_models).out_info
+        return self.init_states.trace(self.numbers, self.new_models(abstract=True), source).out_info
+
+    def new_models(self, abstract: bool = False) -> list[tuple[jax.Array, Any]]:
+        """The seeds `[S]`, and new models or their shapes, for each first seed."""
+        found = []
+        for run in self.first_seeds.runs:
+            initial = dataclasses.replace(self.template.initial, run=run)
+            found.append((initial.seeds, initial.new_models(abstract)))
+        return found
 
     @functools.cached_property
     def init_states(self) -> Wrapped:
-        """The jitted `(numbers, model, source, extra_models) -> states`."""
-        template, seeds, count = self.template, self.template.initial.seeds, len(self.runs)
+        """The jitted `(numbers, new models for each first seed, source) -> states`."""
+        template, indices = self.template, self.first_seeds.indices
 
-        def init_states(numbers: dict, model: Init, source: Init | None, extra_models: dict):
-            def init_one(_, run: Run):
+        def init_states(numbers: dict, new_models: list, source: Init | None):
+            stacked = stack(new_models)
+
+            def init_one(index: jax.Array, run: Run):
+                own = jax.tree.map(lambda leaf: leaf[index], stacked)
+                seeds, (model, extra_models) = own
                 create = functools.partial(train.init_train_state, run, template.sizes)
                 return jax.vmap(create)(seeds, model, source, extra_models)
 
-            # The runs may differ in their names alone.
-            return map_runs(template.run, init_one, numbers, jax.numpy.arange(count), count)
+            return map_runs(template.run, init_one, numbers, indices, len(indices))
 
         return jax.jit(
             init_states,
@@ -90,14 +105,15 @@ class Population:
         template, execution = self.template, self.template.execution
 
         def train_steps(numbers: dict, states: train.TrainState, data: train.TrainData, steps: int):
-            def train_one(state: train.TrainState, run: Run):
+            def train_one(inputs: tuple[train.TrainState, jax.Array], run: Run):
                 step = train.make_train_step(
                     run, template.step_model, execution, template.shard_batch
                 )
                 loop = functools.partial(scan_steps, step, execution.step_loop, steps)
-                return template.over_seeds(loop, state, data)
+                return self.over_seeds(loop, inputs, data)
 
-            return map_runs(template.run, train_one, numbers, states, self.vmapped(states))
+            inputs = (states, self.first_seeds.indices)
+            return map_runs(template.run, train_one, numbers, inputs, self.vmapped(states))
 
         return jax.jit(
             train_steps,
@@ -113,13 +129,14 @@ class Population:
         template = self.template
 
         def affinity(numbers: dict, states: train.TrainState, data: train.TrainData):
-            def measure_one(state: train.TrainState, run: Run):
+            def measure_one(inputs: tuple[train.TrainState, jax.Array], run: Run):
                 measure = train.measure_affinity(
                     run, template.step_model, template.execution, template.shard_batch
                 )
-                return template.over_seeds(measure, state, data)
+                return self.over_seeds(measure, inputs, data)
 
-            return map_runs(template.run, measure_one, numbers, states, self.vmapped(states))
+            inputs = (states, self.first_seeds.indices)
+            return map_runs(template.run, measure_one, numbers, inputs, self.vmapped(states))
 
         return jax.jit(
             affinity, compiler_options=template.compiler_options, out_shardings=self.sharding
@@ -128,28 +145,52 @@ class Population:
     @functools.cached_property
     def jitted_evaluation(self) -> Wrapped:
         """The jitted `(states, data) -> (Evaluation, counts)`, with leaves `[P, S, ...]`."""
-        template = self.template
+        template, seeds = self.template, self.first_seeds
 
         def evaluate(states: train.TrainState, splits: Any, hidden_data: Any, hidden: Any):
-            found, index = distinct(models_of(template.run, states))
+            found, places = distinct(models_of(template.run, states))
             stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves, 1), *found)
 
-            def evaluate_model(model: Init):
-                return evaluate_seeds(template.evaluation_config, *model, splits)
+            def evaluate_one(inputs: tuple[train.TrainState, Init, jax.Array]):
+                state, models, index = inputs
+                own_splits = seeds.take(seeds.split_axes, splits, index)
+                own_data = seeds.take(seeds.train_axes(hidden_data), hidden_data, index)
+                own_hidden = seeds.take(0, hidden, index)
+                counts = template.evaluate_hidden(state, own_data, own_hidden)
 
-            def evaluate_one(inputs: tuple[train.TrainState, Init]):
-                counts = template.evaluate_hidden(inputs[0], hidden_data, hidden)
-                return jax.lax.map(evaluate_model, inputs[1]), counts
+                def evaluate_model(model: Init):
+                    return evaluate_seeds(template.evaluation_config, *model, own_splits)
+
+                return jax.lax.map(evaluate_model, models), counts
 
             # As much memory as one model takes.
-            evaluated, counts = jax.lax.map(evaluate_one, (states, stacked))
+            inputs = (states, stacked, self.first_seeds.indices)
+            evaluated, counts = jax.lax.map(evaluate_one, inputs)
             own = {
-                name: jax.tree.map(lambda x, i=i: x[:, i], evaluated) for name, i in index.items()
+                name: jax.tree.map(lambda x, i=i: x[:, i], evaluated) for name, i in places.items()
             }
             return by_split(own), counts
 
         options = evaluation_options(template.run, template.platform)
         return jax.jit(evaluate, compiler_options=options or None)
+
+    def over_seeds(
+        self,
+        function: Callable[..., Any],
+        inputs: tuple[train.TrainState, jax.Array],
+        data: train.TrainData,
+    ) -> Any:
+        """Maps a function `(state, data)` of one seed over those of a run.
+
+        Args:
+          function: the function.
+          inputs: the state `[S, ...]` of the run, and the index of its first seed.
+          data: the data of all runs.
+        """
+        state, index = inputs
+        seeds = self.first_seeds
+        own = seeds.take(seeds.train_axes(data), data, index)
+        return self.template.over_seeds(function, state, own)
 
     def affinity(self, states: train.TrainState, data: train.TrainData) -> dict[str, jax.Array]:
         """The affinity between tasks `[P, S, K, K]`, as `CompiledRun.affinity`."""
@@ -189,52 +230,9 @@ class Population:
     @property
     def sharding(self) -> NamedSharding:
         """The sharding of arrays `[P, S, ...]`."""
-        return NamedSharding(self.template.mesh, PartitionSpec(None, "seed"))
+        return add_axis(self.template.seed_sharding)
 
     @functools.cached_property
     def state_sharding(self) -> Any:
         """The shardings of states `[P, S, ...]`, a run's with a leading axis."""
-        return jax.tree.map(
-            lambda own: NamedSharding(own.mesh, PartitionSpec(None, *own.spec)),
-            self.template.state_sharding,
-        )
-
-
-def map_runs(
-    template: Run,
-    function: Callable[[Any, Run], Any],
-    numbers: dict[Path, Any],
-    states: Any,
-    vmapped: int,
-) -> Any:
-    """Maps a function `(state, run)` over P states, and the template with P times other numbers.
-
-    Args:
-      template: the run.
-      function: the function.
-      numbers: the numbers `[P]`, by path.
-      states: the states `[P, ...]`.
-      vmapped: how many are vmapped at a time.
-    """
-    args = (states, numbers)
-
-    def one(args: tuple[Any, dict[Path, Any]]) -> Any:
-        state, own = args
-        return function(state, with_numbers(template, own))
-
-    if vmapped == jax.tree.leaves(states)[0].shape[0]:
-        return jax.vmap(one)(args)
-    return jax.lax.map(one, args, batch_size=vmapped if vmapped > 1 else None)
-
-
-@jax.jit
-def stack(states: list[Any]) -> Any:
-    """States with a leading axis P, from P states."""
-    return jax.tree.map(lambda *leaves: jax.numpy.stack(leaves), *states)
-
-
-@jax.jit
-def unstack(states: Any) -> list[Any]:
-    """P states, from states with a leading axis P."""
-    count = jax.tree.leaves(states)[0].shape[0]
-    return [jax.tree.map(operator.itemgetter(place), states) for place in range(count)]
+        return jax.tree.map(add_axis, self.template.state_sharding)

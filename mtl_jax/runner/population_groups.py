@@ -13,6 +13,7 @@ from mtl_jax.runner.execution import default_execution
 from mtl_jax.runner.memory_check import required_bytes, size_text
 from mtl_jax.runner.population import OPAQUE
 from mtl_jax.storage.memory import device_memory
+from mtl_jax.storage.seeds import seed_axis
 
 MEMORY_SHARE = 0.25  # Of the memory, for the states and batches of a population.
 
@@ -38,9 +39,13 @@ def group_key(run: Run) -> str:
     """Equal for runs that can be in one population; the name of a run that cannot be in one."""
     if not can_share(run):
         return run.name
+    keeps_seeds = isinstance(run.initialization.init_from, Run)  # Its models are of these seeds.
+    first_seed = run.first_seed if keeps_seeds else 0
     averages = run.evaluation.ema_decay > 0  # If not, one model is evaluated.
     try:
-        return f"Run: {structure(run.replace(name='run'), OPAQUE)}, {averages}"
+        return (
+            f"Run: {structure(run.replace(name='run', first_seed=first_seed), OPAQUE)}, {averages}"
+        )
     except BadInput:  # It has no text, which is told where the run is checked.
         return run.name
 
@@ -60,15 +65,18 @@ def split(group: Sequence[Run], most: int | None) -> list[tuple[Run, ...]]:
     """Splits a group into parts as equal in size as possible, none larger than is allowed."""
     if len(group) == 1:
         return [tuple(group)]
-    most = most or max(1, int(MEMORY_SHARE * device_memory() / population_bytes(group[0])[1]))
+    most = most or max(1, int(MEMORY_SHARE * device_memory() / population_bytes(group)[1]))
     count = -(-len(group) // most)
     return [tuple(part) for part in np.array_split(np.array(group, object), count)]
 
 
-def population_bytes(run: Run) -> tuple[int, int]:
-    """Lower bounds on the bytes of a population: of the data, and of each run like this one."""
-    sizes = required_bytes(run)
-    return sizes["data"], max(1, sizes["parameters and optimizer"] + sizes["a batch"])
+def population_bytes(runs: Sequence[Run]) -> tuple[int, int]:
+    """Lower bounds on the bytes of a population: of the data, and of each of its runs."""
+    sizes = required_bytes(runs[0])
+    of_run = sizes["parameters and optimizer"] + sizes["a batch"]
+    if seed_axis(runs[0]) == 0 and len({run.first_seed for run in runs}) > 1:
+        of_run += 3 * sizes["data"]  # Its own, in the data of all, and in their program.
+    return sizes["data"], max(1, of_run)
 
 
 def check_population(runs: Sequence[Run]) -> None:
@@ -77,7 +85,7 @@ def check_population(runs: Sequence[Run]) -> None:
     Raises:
       BadInput: with the required memory.
     """
-    data, of_run = population_bytes(runs[0])
+    data, of_run = population_bytes(runs)
     needed, available = data + len(runs) * of_run, device_memory()
     if len(runs) > 1 and needed > available:
         raise BadInput(

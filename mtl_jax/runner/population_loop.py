@@ -8,14 +8,15 @@ import jax
 
 from mtl_jax.runner.block_timer import BlockTimer
 from mtl_jax.runner.compile_ahead import Compilation
-from mtl_jax.runner.device_data import DeviceData, device_data
 from mtl_jax.runner.divergence import diverged_seeds
 from mtl_jax.runner.evaluation_programs import BackgroundCompilation
 from mtl_jax.runner.init_params import initial_parameters
 from mtl_jax.runner.observers import Observers
-from mtl_jax.runner.population import Population, stack, unstack
+from mtl_jax.runner.population import Population
+from mtl_jax.runner.population_data import PopulationData, population_data
 from mtl_jax.runner.population_evaluation import measure_population, population_programs
 from mtl_jax.runner.population_member import Member, evaluate_member, raise_error
+from mtl_jax.runner.run_axis import stack, unstack
 from mtl_jax.runner.signals import Stopped, StopSignals
 from mtl_jax.runner.step_blocks import is_due, step_blocks
 from mtl_jax.runner.training import Training
@@ -39,7 +40,7 @@ class PopulationTraining:
     """
 
     states: TrainState
-    data: DeviceData
+    data: PopulationData
     timer: BlockTimer
     evaluations: BackgroundCompilation
 
@@ -62,11 +63,11 @@ class PopulationTraining:
         """Makes the initial states, and places the data on the devices."""
         template = self.population.template
         self.states = self.population.init(initial_parameters(template.run, self.folders))
-        first, *_ = unstack(self.states)
-        self.data = device_data(template.run, template, self.folders, first)
-        per_seed = examples_per_step(template.run, self.data.train)
+        by_run = unstack(self.states)
+        self.data = population_data(self.population, self.folders, by_run)
+        per_seed = examples_per_step(template.run, self.data.first.train)
         self.timer = BlockTimer(template.run.num_seeds * per_seed)
-        programs = population_programs(self.population, self.states, first, self.data)
+        programs = population_programs(self.population, self.states, by_run[0], self.data)
         self.evaluations = BackgroundCompilation(programs)
 
     def resume(self) -> int:
@@ -88,7 +89,8 @@ class PopulationTraining:
     def open(self, member: Member, state: TrainState, last_step: int) -> None:
         """Opens the files of a member, from its initial state or its last checkpoint."""
         compiled = dataclasses.replace(self.population.template, run=member.folder.run)
-        start = (state, self.data)
+        index = self.population.first_seeds.indices[member.place]
+        start = (state, self.data.by_first_seed[index])
         member.training = Training(
             compiled, self.folders, self.observers.display.warn, start, last_step
         )
@@ -121,7 +123,7 @@ class PopulationTraining:
         shown = {name: values.mean(0) for name, values in found.items()}
         rate = self.timer.examples_per_second
         rate = rate and len(self.population.runs) * rate
-        wait_share = None if self.data.streamed is None else self.timer.wait_share
+        wait_share = None if self.data.first.streamed is None else self.timer.wait_share
         self.observers.display.update(stop, shown, rate, wait_share)
 
     def raise_divergence(self, member: Member, start: int, stop: int) -> None:

@@ -17,6 +17,8 @@ from mtl_jax.runner.trace import trace_population, trace_run
 from mtl_jax.storage.checkpoint import CheckpointManager
 from mtl_jax.storage.run_directory import RunDirectory
 
+FIRST_SEED: Path = ("first_seed",)
+
 
 class Program(NamedTuple):
     """Runs that are trained by one program."""
@@ -81,19 +83,22 @@ def population_of(folder: RunDirectory) -> tuple[str, ...] | None:
 
 
 def prepare_group(
-    group: Group, splits: Any, ahead: CompileAhead, requested: DeviceMesh | None = None
+    group: Group,
+    splits: Mapping[int, Any],
+    ahead: CompileAhead,
+    requested: DeviceMesh | None = None,
 ) -> list[Program]:
     """Traces and checks a group; returns its program, or those of parts of it or of its runs.
 
     Args:
       group: the group.
-      splits: the shapes of its evaluation splits.
+      splits: the shapes of its evaluation splits, by first seed.
       ahead: compiles the first blocks of the programs.
       requested: how all devices are arranged; None arranges them for each run.
     """
     first = group.runs[0]
     if len(group.population) == 1:
-        return [prepare_run(first, splits, ahead, requested)]
+        return [prepare_run(first, splits[first.first_seed], ahead, requested)]
     with explain_errors(f"run {first.name!r}", always=has_user_code(first)):
         traced = trace_population(group.population, splits, requested)
         parts = [] if traced else traceable_parts(group.population, splits, requested)
@@ -113,10 +118,10 @@ def prepare_group(
 
 
 def traceable_parts(
-    population: tuple[Run, ...], splits: Any, requested: DeviceMesh | None
+    population: tuple[Run, ...], splits: Mapping[int, Any], requested: DeviceMesh | None
 ) -> list[tuple[Run, ...]]:
     """Parts of a population that cannot be traced, equal in each number that alone cannot be."""
-    numbers = [numbers_in(run, OPAQUE) for run in population]
+    numbers = [{**numbers_in(run, OPAQUE), FIRST_SEED: run.first_seed} for run in population]
 
     def is_traceable(path: Path, value: float) -> bool:
         other = with_numbers(population[0], {path: value})

@@ -13,6 +13,7 @@ from mtl_jax.config.run import Run
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.runner import sklearn_baseline, sklearn_data
 from mtl_jax.runner.error_messages import explain_errors, has_user_code
+from mtl_jax.runner.first_seeds import FirstSeeds
 from mtl_jax.runner.input_digests import Row
 from mtl_jax.runner.memory_check import check_room
 from mtl_jax.runner.population_groups import check_population, group_runs
@@ -49,13 +50,16 @@ def train_rows(own: Sweep, rows: Sequence[Row]) -> bool:
     baselines = [row for row in rows if isinstance(row, SklearnBaseline)]
     with lock_rows(own, rows):
         groups = groups_of(own, runs)
-        firsts = [group.runs[0] for group in groups]  # The others of a group have the same data.
-        splits = in_all(lambda: check_memory_and_inputs(firsts, baselines))
+        # Runs of a group with the same first seed have the same data.
+        firsts = [FirstSeeds((*group.runs, *group.population)).runs for group in groups]
+        every = [run for own_runs in firsts for run in own_runs]
+        splits = in_all(lambda: check_memory_and_inputs(every, baselines))
         # Fitted before runs train, so that errors of scikit-learn come early, and outside the limit
         # of one BLAS thread, which would change its rounding.
         fit_baselines(own, [row for row in baselines if row.features_from is None])
         if runs:
-            train(own, groups, [splits[run.name] for run in firsts])
+            by_seed = [{run.first_seed: splits[run.name] for run in group} for group in firsts]
+            train(own, groups, by_seed)
         fit_baselines(own, [row for row in baselines if row.features_from is not None])
     return True
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -21,6 +21,7 @@ from mtl_jax.runner.seed_functions import precompute_seeds
 from mtl_jax.runner.step_blocks import first_block
 from mtl_jax.runner.streamed_shapes import is_streamed, streamed_shapes
 from mtl_jax.storage.abstract_data import abstract_data
+from mtl_jax.storage.seeds import seeds_of
 from mtl_jax.train import SourceModel, TrainData, TrainState, methods_with_precompute
 
 
@@ -71,7 +72,7 @@ def trace_run(
       BadInput: as in `abstract_state`, and if a penalty, the balancing or the mesh does not suit
         the run.
     """
-    compiled, state, data = trace_inputs(run, requested)
+    compiled, state, data = trace_inputs(run, requested, run.num_seeds)
     steps = steps or first_block(run, compiled.execution)
     own = data_of_steps(compiled, data, steps)
     traced = compiled.train_steps.trace(state, own, steps)
@@ -91,42 +92,56 @@ class TracedPopulation(NamedTuple):
 
 
 def trace_population(
-    runs: tuple[Run, ...], splits: Any, requested: DeviceMesh | None = None
+    runs: tuple[Run, ...], splits: Mapping[int, Any], requested: DeviceMesh | None = None
 ) -> TracedPopulation | None:
     """Traces the initialization, step and evaluation of runs that differ in numbers only.
 
     Args:
       runs: the runs.
-      splits: shapes of the evaluation splits.
+      splits: shapes of the evaluation splits, by first seed; those of the training data if None.
       requested: how all devices are arranged; None arranges them for the runs.
 
     Returns:
-      The population; None if a number cannot be traced, as where Python branches on it.
+      The population; None if a number cannot be traced, as where Python branches on it, or if
+      runs of different seeds have evaluation splits of different shapes or are streamed.
 
     Raises:
       BadInput: if a part of a run is wrong.
     """
     for run in runs[1:]:
         check_parts(run)
-    compiled, state, data = trace_inputs(runs[0], requested)
+    every = {seed for run in runs for seed in seeds_of(run)}
+    compiled, state, data = trace_inputs(runs[0], requested, len(every))
     population = Population(runs, compiled)
+    first_seeds = population.first_seeds
+    first = splits[runs[0].first_seed]
+    is_alike = all(splits[run.first_seed] == first for run in first_seeds.runs)
+    if len(first_seeds.runs) > 1 and (is_streamed(compiled.execution) or not is_alike):
+        return None
     source = None if data.source_model is None else tuple(data.source_model[:2])
     try:
         states = population.abstract_init(source)
         steps = first_block(runs[0], compiled.execution)
-        own = data_of_steps(compiled, data, steps)
+        own = first_seeds.stack_shapes(data_of_steps(compiled, data, steps))
         traced = population.trace(states, own, steps)
         require_no_grouped_convolutions(runs[0], traced.jaxpr, compiled.mesh.shape["model"])
         if runs[0].evaluation.measure_affinity:
-            population.trace_affinity(states, data_of_steps(compiled, data, 1))
+            one = first_seeds.stack_shapes(data_of_steps(compiled, data, 1))
+            population.trace_affinity(states, one)
     except Exception:  # noqa: BLE001, each run is traced by itself then.
         return None
-    trace_evaluation(compiled, state, data, splits)
+    trace_evaluation(compiled, state, data, first)
     return TracedPopulation(population, states, own)
 
 
-def trace_inputs(run: Run, requested: DeviceMesh | None = None) -> TracedRun:
-    """Checks the parts of a run, and traces its initialization."""
+def trace_inputs(run: Run, requested: DeviceMesh | None, num_seeds: int) -> TracedRun:
+    """Checks the parts of a run, and traces its initialization.
+
+    Args:
+      run: the run.
+      requested: how all devices are arranged; None arranges them for the run.
+      num_seeds: number of different seeds, of other runs of its population too.
+    """
     check_parts(run)
     data = abstract_data(run)
     compiled = compile_run(run, data, requested=requested)
@@ -137,7 +152,7 @@ def trace_inputs(run: Run, requested: DeviceMesh | None = None) -> TracedRun:
     data = with_precomputed(
         run, compiled, data._replace(source_model=source), precompute_seeds.eval_shape
     )
-    if encodes_once(compiled, state, data):
+    if encodes_once(compiled, state, data, num_seeds):
         compiled = dataclasses.replace(compiled, encodes_once=True)
         data = jax.eval_shape(functools.partial(encode_training, compiled), state, data)
         data = compiled.put_data(data)

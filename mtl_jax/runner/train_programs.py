@@ -80,13 +80,13 @@ def begin(folder: RunDirectory) -> None:
     input_digests.check(folder, reload=True)
 
 
-def train(own: Sweep, groups: list[Group], splits: list[Any]) -> None:
+def train(own: Sweep, groups: list[Group], splits: list[dict[int, Any]]) -> None:
     """Trains groups of runs sequentially, all of them checked before the first.
 
     Args:
       own: what the parts of the sweep share.
       groups: the runs, each group after those that it needs.
-      splits: the shapes of their evaluation splits.
+      splits: the shapes of their evaluation splits, by first seed.
     """
     with limit_blas_threads(), CompileAhead() as ahead:
         programs = in_all(

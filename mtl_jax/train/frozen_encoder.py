@@ -22,11 +22,11 @@ def reads_plain_inputs(run: Run) -> bool:
     return not any(part is not None for part in (*policies, *auxiliary)) and not run.extensions
 
 
-def has_one_encoder(run: Run) -> bool:
-    """Whether all seeds start from the same parameters of the encoder."""
+def has_one_encoder(run: Run, num_seeds: int) -> bool:
+    """Whether that many seeds start from the same parameters of the encoder."""
     source = run.initialization
     from_file = source.init_from is not None and not isinstance(source.init_from, Run)
-    return run.num_seeds == 1 or (from_file and not source.new_params)
+    return num_seeds == 1 or (from_file and not source.new_params)
 
 
 def is_encoder_fixed(run: Run, model: Model, params: Tree, stats: Tree, example: Tree) -> bool:

@@ -4,7 +4,8 @@
 
 All are the hard sharing of `experiments/digits.py`. Each side begins with an empty compilation cache,
 so that compilation counts, and trains without tables and figures: one launch whose runs share a
-program, one launch of 16 runs of one seed, each with a program, and 16 launches of one run each.
+program, one launch of 16 runs of one seed which do so too, one launch of 16 such runs with a program
+each, and 16 launches of one run each.
 Prints the median seconds of each, and the ratios of a turn, median and range.
 """
 
@@ -24,7 +25,7 @@ from mtl_jax.runner.compilation_cache import cache_compilations
 from mtl_jax.runner.run_selection import load_experiment
 
 RATES, SEEDS = (1e-3, 2e-3, 4e-3, 8e-3), 4
-SIDES = ("population", "one launch", "16 launches")
+SIDES = ("4 rows of 4 seeds", "16 rows", "16 rows apart", "16 launches")
 DIGITS = pathlib.Path(__file__).parents[2] / "experiments" / "digits.py"
 
 
@@ -35,13 +36,15 @@ def experiment(side: str, only: int | None = None) -> Experiment:
         hard.replace(name=f"rate {rate}", optimizer=Adam(CosineSchedule(rate)), num_seeds=SEEDS)
         for rate in RATES
     ]
-    if side == "population":
+    if side == SIDES[0]:
         return Experiment(runs=tuple(runs))
     separate = tuple(
         run.replace(name=f"{run.name}, seed {seed}", num_seeds=1, first_seed=seed)
         for run in runs
         for seed in range(SEEDS)
     )
+    if side == SIDES[1]:
+        return Experiment(runs=separate)
     return Experiment(runs=separate if only is None else separate[only:][:1], max_population=1)
 
 
@@ -57,7 +60,7 @@ def train(side: str, only: int | None) -> None:
 def seconds(side: str) -> float:
     """Seconds of the processes that train a side."""
     command = [sys.executable, __file__, "--side", side]
-    parts = [["--run", str(n)] for n in range(len(RATES) * SEEDS)] if side == SIDES[2] else [[]]
+    parts = [["--run", str(n)] for n in range(len(RATES) * SEEDS)] if side == SIDES[3] else [[]]
     with tempfile.TemporaryDirectory() as cache:
         environment = {**os.environ, "XDG_CACHE_HOME": cache}
         start = time.perf_counter()
@@ -73,15 +76,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--side", choices=SIDES)
+    parser.add_argument("--sides", nargs="*", choices=SIDES, default=SIDES)
     parser.add_argument("--run", type=int)
     options = parser.parse_args()
     if options.side:
         train(options.side, options.run)
         return
-    turns = [[seconds(side) for side in SIDES] for _ in range(options.turns)]
-    for name, times in zip(SIDES, zip(*turns, strict=True), strict=True):
+    turns = [[seconds(side) for side in options.sides] for _ in range(options.turns)]
+    for name, times in zip(options.sides, zip(*turns, strict=True), strict=True):
         print(f"{name}: {statistics.median(times):.1f} s")
-    for place, name in enumerate(SIDES[1:], 1):
+    for place, name in enumerate(options.sides[1:], 1):
         ratios = sorted(times[0] / times[place] for times in turns)
         print(
             f"ratio to {name} {statistics.median(ratios):.2f} [{ratios[0]:.2f}, {ratios[-1]:.2f}]"

@@ -3,26 +3,23 @@
 import dataclasses
 import json
 
-import jax
 import numpy as np
 import optax
 import pytest
 
 from mtl_jax import aggregation, augment, consistency, metrics, optimizers, weighting
 from mtl_jax.config.execution import Execution
-from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.param_rules import ParamRule
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner import population_groups
-from mtl_jax.runner import sweep as sweep_module
 from mtl_jax.runner.compile_ahead import CompileAhead
 from mtl_jax.runner.population_groups import can_share, group_runs
 from mtl_jax.runner.population_loop import sealed_steps
 from mtl_jax.runner.programs import Group, pending_groups, prepare_group
-from mtl_jax.runner.sweep import sweep
 from mtl_jax.runner.trace import trace_population
 from mtl_jax.runner.training import Training
 from mtl_jax.storage.run_directory import RunDirectory
+from tests.runner.populations import assert_equal, launched, state_digests, train
 from tests.small import COLUMN, HEIGHT, ROW, RUN, UNLABELLED
 
 SGD = optimizers.SGD
@@ -74,32 +71,12 @@ GROUPS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def no_report(monkeypatch):
-    """Tables and figures take longer than the runs."""
-    monkeypatch.setattr(sweep_module, "write_report", lambda *_: None)
-
-
-def train(runs, root, most=None):
-    """Trains runs; returns their measurements."""
-    assert sweep(*[Experiment(runs=tuple(runs), max_population=most)] * 2, root) == 0
-    return {run.name: (root / run.name / "metrics.jsonl").read_text() for run in runs}
-
-
-def numbers(text):
-    """All numbers of a file of metrics, in order."""
-    return np.array(
-        [leaf for line in text.splitlines() for leaf in jax.tree.leaves(json.loads(line))], float
-    )
-
-
 @pytest.mark.parametrize("runs", GROUPS.values(), ids=GROUPS)
 def test_results_are_those_of_separate_runs(runs, tmp_path):
     assert group_runs(runs, None) == [runs]
-    assert trace_population(runs, None) is not None
+    assert trace_population(runs, {0: None}) is not None
     together, apart = train(runs, tmp_path / "together"), train(runs, tmp_path / "apart", most=1)
-    for name, text in apart.items():
-        np.testing.assert_allclose(numbers(together[name]), numbers(text), rtol=1e-5, atol=1e-6)
+    assert_equal(together, apart)
     if "ema" not in runs[0].name:  # So few averaged steps have the same accuracies.
         assert len(set(together.values())) == len(runs)
 
@@ -134,13 +111,13 @@ def test_runs_whose_number_cannot_be_traced_are_parted_by_it():
     )
     assert group_runs(runs, None) == [runs]
     with CompileAhead() as ahead:
-        programs = prepare_group(Group(runs, runs[1:]), None, ahead)
+        programs = prepare_group(Group(runs, runs[1:]), {0: None}, ahead)
         assert [program.functions.runs for program in programs] == [runs[:2], runs[2:]]
         assert [program.runs for program in programs] == [runs[1:2], runs[2:]]
 
 
 def test_a_group_of_a_size_that_is_given_must_fit(tmp_path, monkeypatch):
-    data, of_run = population_groups.population_bytes(RATES[0])
+    data, of_run = population_groups.population_bytes(RATES)
     monkeypatch.setattr(population_groups, "device_memory", lambda: data + 3 * of_run)
     population_groups.check_population(RATES)
     train(RATES, tmp_path, most=3)
@@ -159,7 +136,7 @@ def test_members_share_time_and_memory_and_show_the_wait(tmp_path, capsys):
         for run in RATES[:2]
     )
     for root, most in (("one", 1), ("both", None)):
-        assert sweep(*[Experiment(runs=runs, max_population=most)] * 2, tmp_path / root) == 0
+        assert launched(runs, tmp_path / root, most) == 0
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "and 1 more" in line]
     assert "of the time waiting" in line
     one, both = (
@@ -167,10 +144,6 @@ def test_members_share_time_and_memory_and_show_the_wait(tmp_path, capsys):
         for root in ("one", "both")
     )
     assert both["bytes"] < 1.5 * one["bytes"] and "wait_share" in both
-
-
-def state_digests(root, runs):
-    return [json.loads((root / r.name / "result.json").read_text())["state_sha256"] for r in runs]
 
 
 def test_a_population_resumes_bitwise(tmp_path, monkeypatch):
@@ -216,7 +189,7 @@ def test_members_whose_checkpoints_differ_go_on_from_their_own(tmp_path, monkeyp
 def test_a_run_that_diverges_fails_alone(tmp_path, capsys):
     wild = RATES[1].replace(name="wild", optimizer=SGD(optimizers.CosineSchedule(1e30)))
     runs = (RATES[0], wild, RATES[2])
-    assert sweep(*[Experiment(runs=runs)] * 2, tmp_path) == 1
+    assert launched(runs, tmp_path) == 1
     assert "run 'wild' diverged" in capsys.readouterr().err
     assert (tmp_path / "wild" / "failure.json").is_file()
     assert all((tmp_path / run.name / "result.json").is_file() for run in (RATES[0], RATES[2]))
@@ -232,7 +205,7 @@ def test_a_number_that_python_branches_on_is_no_obstacle(tmp_path):
         for scale in (0.5, 1.0)
     )
     assert group_runs(runs, None) == [runs]
-    assert trace_population(runs, None) is None
+    assert trace_population(runs, {0: None}) is None
     train(runs, tmp_path)
     assert all((tmp_path / run.name / "result.json").is_file() for run in runs)
 

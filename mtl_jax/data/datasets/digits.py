@@ -1,6 +1,7 @@
 """scikit-learn's handwritten digits, one or two per image."""
 
 import dataclasses
+import functools
 from typing import Literal
 
 import jax
@@ -235,9 +236,12 @@ def digit_parts(seed: int, half: int | None = None) -> tuple[np.ndarray, np.ndar
     return *halves, test
 
 
+@functools.cache
 def read_digits() -> tuple[np.ndarray, np.ndarray]:
-    """The 1797 images `[1797, 8, 8]` in [0, 1] as float32, and their classes as int32."""
+    """The 1797 images `[1797, 8, 8]` in [0, 1] as float32, and their classes as int32; read-only."""
     from sklearn.datasets import load_digits  # Slow to import.
 
     digits = load_digits()
-    return (digits.images / 16.0).astype(np.float32), digits.target.astype(np.int32)
+    images, labels = (digits.images / 16.0).astype(np.float32), digits.target.astype(np.int32)
+    images.flags.writeable = labels.flags.writeable = False
+    return images, labels

@@ -1,0 +1,74 @@
+"""The data of a population on its devices, and what differs between seeds stacked."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from mtl_jax.core.validation import require
+from mtl_jax.runner.device_data import DeviceData, device_data
+from mtl_jax.runner.population import Population
+from mtl_jax.storage.run_directory import RunDirectory
+from mtl_jax.train import TrainData, TrainState
+
+
+class PopulationData(NamedTuple):
+    """The data of a population's runs; runs with the same first seed share all of it."""
+
+    by_first_seed: list[DeviceData]  # F of them, as for runs by themselves.
+    train: TrainData  # Stacked, as by `FirstSeeds.stack`; this and the others.
+    splits: Any
+    hidden: Any  # None if the numbers of examples differ.
+
+    @property
+    def first(self) -> DeviceData:
+        """The data of the first run."""
+        return self.by_first_seed[0]
+
+    def block(self, start: int, stop: int) -> TrainData:
+        """The training data of a block of steps; streamed data are the same for all runs."""
+        return self.train if self.first.streamed is None else self.first.block(start, stop)
+
+    def close(self) -> None:
+        """Ends the reading ahead, and its workers."""
+        self.first.close()
+
+
+def population_data(
+    population: Population, folders: Mapping[str, RunDirectory], states: Sequence[TrainState]
+) -> PopulationData:
+    """Places the data of a population on its devices, examples that all runs share once.
+
+    Args:
+      population: the population.
+      folders: the folders of the runs that it needs, by name.
+      states: the initial states of its runs.
+
+    Raises:
+      BadInput: if the data of two seeds differ in shape.
+    """
+    seeds, template = population.first_seeds, population.template
+    found: list[DeviceData] = []
+    for run in seeds.runs:
+        compiled = dataclasses.replace(template, run=run)
+        state = states[population.runs.index(run)]
+        found.append(device_data(run, compiled, folders, state, found[0] if found else None))
+        shapes = [shapes_of((data.train, data.splits)) for data in (found[0], found[-1])]
+        rule = "must be of the same shapes for every seed"
+        require(shapes[0] == shapes[1], run, "data", rule, run.data)
+    hidden = [data.hidden for data in found]
+    is_alike = len({str(shapes_of(own)) for own in hidden}) == 1
+    train = [data.train for data in found]
+    return PopulationData(
+        found,
+        seeds.stack(seeds.train_axes(train[0]), train),
+        seeds.stack(seeds.split_axes, [data.splits for data in found]),
+        seeds.stack(0, hidden) if is_alike else None,
+    )
+
+
+def shapes_of(tree: Any) -> Any:
+    """The shapes of all leaves."""
+    return jax.tree.map(np.shape, tree)

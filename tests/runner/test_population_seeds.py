@@ -1,0 +1,217 @@
+"""Runs of other seeds are one program too, each with its own data and initial model."""
+
+import dataclasses
+import json
+import re
+
+import jax
+import numpy as np
+import pytest
+
+from mtl_jax import aggregation, consistency, data, optimizers, transfer
+from mtl_jax.config.device_mesh import DeviceMesh
+from mtl_jax.config.execution import Execution
+from mtl_jax.config.meta_pseudo_labels import MetaPseudoLabels
+from mtl_jax.config.param_rules import ParamRule
+from mtl_jax.core.data_source import DataSource
+from mtl_jax.nets.pretrained import Weights
+from mtl_jax.runner.compile_ahead import CompileAhead
+from mtl_jax.runner.device_data import device_data
+from mtl_jax.runner.population_data import population_data
+from mtl_jax.runner.population_groups import group_runs, population_bytes
+from mtl_jax.runner.programs import Group, prepare_group
+from mtl_jax.runner.run_axis import unstack
+from mtl_jax.runner.trace import trace_population, trace_run
+from mtl_jax.runner.training import Training
+from tests.runner.populations import assert_equal, launched, state_digests, train
+from tests.small import ROW, RUN, UNLABELLED, part
+
+SGD = optimizers.SGD
+FROZEN = (ParamRule("shared/.*", frozen=True), ParamRule(".*"))
+PLAIN = {"weak": None, "strong": None}
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """Weights of the trunk, as a file would give them."""
+
+    def load(self, trunk, shape, *, dtype):
+        inputs = np.zeros((1, *shape), dtype)
+        params = trunk.init(jax.random.key(5), inputs, train=False)["params"]
+        return Weights(params, {}, None, None)
+
+
+FILE = {"init_from": File()}
+ONE_HEAD = UNLABELLED.replace(tasks=(ROW.replace(auxiliary=consistency.UDA()),))
+DIGIT = ROW.replace(name="left", num_outputs=10, auxiliary=consistency.FixMatch(0.2))
+KINDS = {
+    "supervised": RUN,
+    "FixMatch and FreeMatch": UNLABELLED.replace(evaluation={"measure_affinity": True}),
+    "one label for each example": UNLABELLED.replace(labels={"partial": True}),
+    "held out": RUN.replace(balance=aggregation.AutoLambda()),
+    "models of an extension": ONE_HEAD.replace(extensions=(MetaPseudoLabels(),)),
+    "data of each seed": UNLABELLED.replace(
+        data=data.PerSeed(data.MultiDigits(train=60, validation=24, test=30)),
+        tasks=(DIGIT,),
+        labels={"num_labelled": 20},
+    ),
+    "weights of a file": RUN.replace(
+        initialization=FILE, regularization={"penalties": (transfer.L2SP(0.1),)}
+    ),
+    "frozen weights of a file": RUN.replace(
+        initialization=FILE, param_rules=FROZEN, augmentation=PLAIN
+    ),
+    "frozen trunk of each seed": RUN.replace(
+        num_seeds=1, param_rules=FROZEN, augmentation=PLAIN
+    ),
+}  # fmt: skip
+
+
+def with_seeds(run, *seeds):
+    return tuple(run.replace(name=f"from seed {seed}", first_seed=seed) for seed in seeds)
+
+
+def result(root, run):
+    """The texts in the result of a run, digests excepted, and the numbers."""
+    found = json.loads((root / run.name / "result.json").read_text())
+    leaves = jax.tree.leaves({key: found[key] for key in found if not key.endswith("sha256")})
+    texts = [leaf for leaf in leaves if isinstance(leaf, str)]
+    return texts, np.array([leaf for leaf in leaves if not isinstance(leaf, str)], float)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_results_are_those_of_separate_runs(kind, tmp_path):
+    runs = with_seeds(KINDS[kind], 0, 5)
+    other = runs[1].replace(name="other rate", optimizer=SGD(0.02))
+    runs = (runs[0], other, runs[1])
+    assert group_runs(runs, None) == [runs]
+    assert trace_population(runs, {0: None, 5: None}) is not None
+    together, apart = tmp_path / "together", tmp_path / "apart"
+    records, expected = train(runs, together), train(runs, apart, most=1)
+    assert len(set(records.values())) == 3
+    assert_equal(records, expected)
+    for run in runs:
+        (texts, values), (other_texts, others) = (result(root, run) for root in (together, apart))
+        assert texts == other_texts
+        np.testing.assert_allclose(values, others, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["FixMatch and FreeMatch", "weights of a file"])
+def test_parameters_may_be_sharded(kind, tmp_path):
+    runs, mesh = with_seeds(KINDS[kind], 0, 5), DeviceMesh(seed=2, model=2, min_size=16)
+    together = train(runs, tmp_path / "together", mesh=mesh)
+    assert_equal(together, train(runs, tmp_path / "apart", most=1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_features_of_a_frozen_encoder_are_shared_if_seeds_share_it(kind):
+    runs = with_seeds(KINDS[kind], 0, 5)
+    (population, *_) = trace_population(runs, {0: None, 5: None})
+    assert population.template.encodes_once == (kind == "frozen weights of a file")
+
+
+def test_models_and_subsets_are_those_of_each_seed(tmp_path):
+    """Seeds of one row, or each in a row of its own, are bitwise the same before training."""
+    runs = with_seeds(UNLABELLED.replace(num_seeds=1), 3, 4, 5)
+    population, states, _ = trace_population(runs, dict.fromkeys((3, 4, 5)))
+    (together,) = with_seeds(UNLABELLED.replace(num_seeds=3), 3)
+    template = trace_run(together).compiled
+    made, wanted = population.init(None), template.init(None)
+    assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), made) == jax.tree.map(
+        lambda leaf: (leaf.shape, leaf.dtype), states
+    )
+    for leaf, other in zip(*map(jax.tree.leaves, (made, wanted)), strict=True):
+        same = jax.numpy.array_equal(leaf[:, 0], other)
+        assert same
+    placed = population_data(population, {}, unstack(made))
+    data = device_data(together, template, {}, wanted)
+    for name, stream in placed.train.streams.items():
+        other = data.train.streams[name]
+        assert stream.inputs.shape == other.inputs.shape
+        assert np.array_equal(stream.labelled.index[:, 0], other.labelled.index)
+    assert placed.by_first_seed[0].train.streams[""].inputs is placed.train.streams[""].inputs
+    assert placed.by_first_seed[2].train.streams[""].inputs is placed.train.streams[""].inputs
+
+
+def test_a_population_of_seeds_resumes_bitwise(tmp_path, monkeypatch):
+    runs = with_seeds(UNLABELLED, 0, 5, 6)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(runs, whole)
+    evaluate = Training.evaluate
+
+    def stop_at_the_last(self, step, measured):
+        evaluate(self, step, measured)
+        if step == 8 and self.run == runs[2]:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Training, "evaluate", stop_at_the_last)
+        train(runs, parts)
+    train(runs, parts)
+    assert state_digests(parts, runs) == state_digests(whole, runs)
+    for run in runs:
+        same = [(root / run.name / "metrics.jsonl").read_bytes() for root in (whole, parts)]
+        assert same[0] == same[1]
+
+
+def test_a_run_that_diverges_is_told_with_its_own_seed(tmp_path, capsys):
+    runs = with_seeds(RUN, 0, 7)
+    wild = runs[1].replace(optimizer=SGD(1e30))
+    assert launched((runs[0], wild), tmp_path) == 1
+    assert re.search(r"run 'from seed 7' diverged: .* in seed [78] at", capsys.readouterr().err)
+    assert (tmp_path / "from seed 0" / "result.json").is_file()
+
+
+def programs_of(runs, splits=None):
+    """The runs of each program that a group is trained by."""
+    splits = splits or {run.first_seed: None for run in runs}
+    with CompileAhead() as ahead:
+        programs = prepare_group(Group(runs, runs), splits, ahead)
+    return [program.runs for program in programs]
+
+
+def test_seeds_train_apart_where_they_must(tmp_path):
+    """Streamed data are of the indices of one row's seeds; a source model is of its seeds."""
+    streamed = with_seeds(RUN.replace(execution=Execution(data_location="host")), 0, 5)
+    rates = tuple(
+        run.replace(name=f"{run.name}, {rate}", optimizer=SGD(rate))
+        for run in streamed
+        for rate in (0.01, 0.02)
+    )
+    assert group_runs(rates, None) == [rates]
+    assert programs_of(rates) == [rates[:2], rates[2:]]
+    from_runs = tuple(
+        run.replace(initialization={"init_from": run.replace(name=f"source of {run.name}")})
+        for run in with_seeds(RUN, 0, 5)
+    )
+    assert group_runs(from_runs, None) == [(run,) for run in from_runs]
+
+
+@dataclasses.dataclass(frozen=True)
+class Uneven(DataSource):
+    """A source of which the number of test examples depends on the seed."""
+
+    seed: int = 0
+
+    def load(self):
+        return data.Arrays(part(96, 0), part(40, 1), part(40 + self.seed, 2)).load()
+
+    def shapes(self):
+        return data.Arrays(part(96, 0), part(40, 1), part(40, 2)).shapes()
+
+    def num_labelled(self):
+        return 96
+
+
+def test_rows_whose_test_parts_differ_in_size_train_apart(tmp_path):
+    runs = with_seeds(RUN.replace(data=data.PerSeed(Uneven()), num_seeds=1), 0, 5)
+    assert group_runs(runs, None) == [runs]
+    records = train(runs, tmp_path)
+    assert len(records) == 2 and all((tmp_path / r.name / "result.json").is_file() for r in runs)
+
+
+def test_a_group_counts_the_data_of_each_seed(monkeypatch):
+    same, other = with_seeds(KINDS["data of each seed"], 0, 5), KINDS["supervised"]
+    data_of_seed, of_run = population_bytes(same)
+    assert population_bytes(same[:1]) == (data_of_seed, of_run - 3 * data_of_seed)
+    assert population_bytes(with_seeds(other, 0, 5)) == population_bytes((other,))
