@@ -23,7 +23,8 @@ def group_runs(runs: Iterable[Run], most: int | None) -> list[tuple[Run, ...]]:
 
     A run that cannot be in one is alone: its seeds are not vmapped, as those of convolutional
     trunks on a CPU; validation stops it or changes its rate; or its numbers may count in work
-    before its steps, such as a teacher's predictions.
+    before its steps, such as a teacher's predictions. Runs that start from source runs have those
+    of their own seeds, and are with runs of the same seeds only.
 
     Args:
       runs: the runs.
