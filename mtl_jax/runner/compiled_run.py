@@ -29,7 +29,7 @@ from mtl_jax.runner.seed_functions import (
     evaluate_hidden_seeds,
     jit_evaluation,
 )
-from mtl_jax.runner.streamed_shapes import is_streamed, limit_block
+from mtl_jax.runner.streamed_shapes import limit_block
 from mtl_jax.storage.abstract_data import single_seed
 from mtl_jax.storage.data_location import data_location
 from mtl_jax.storage.seeds import seed_axis
@@ -222,6 +222,7 @@ def compile_run(
     shapes: train.TrainData,
     devices: list | None = None,
     requested: DeviceMesh | None = None,
+    num_seeds: int | None = None,
 ) -> CompiledRun:
     """Makes the compiled functions of a run.
 
@@ -230,6 +231,7 @@ def compile_run(
       shapes: the training data, of which only the shapes are used.
       devices: the devices to run on; all of all processes if None.
       requested: the mesh of the devices; None chooses it.
+      num_seeds: number of seeds of its program, if it is of a population.
 
     Returns:
       The functions, which are compiled at their first call.
@@ -240,10 +242,8 @@ def compile_run(
     devices = devices or jax.devices()
     execution = default_execution(run, devices[0].platform)
     mesh = mesh_of(run, execution, devices, requested)
-    location = data_location(run, shapes)
-    execution = dataclasses.replace(execution, data_location=location)
-    if is_streamed(execution):
-        execution = limit_block(run, execution, shapes)
+    execution = dataclasses.replace(execution, data_location=data_location(run, shapes))
+    execution = limit_block(run, execution, shapes, num_seeds or run.num_seeds)
     streams = tuple(single_seed(run, shapes).streams.values())
     example = ExampleSpec.of(streams[0].inputs)
     requested = requested or DeviceMesh()

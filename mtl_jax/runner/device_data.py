@@ -21,7 +21,6 @@ from mtl_jax.storage.label_warnings import label_counts
 from mtl_jax.storage.processes import fetch
 from mtl_jax.storage.run_data import load_run_data
 from mtl_jax.storage.run_directory import RunDirectory
-from mtl_jax.storage.seeds import seed_axis
 from mtl_jax.train import SourceModel, TrainData, TrainState, methods_with_precompute
 
 
@@ -35,6 +34,11 @@ class DeviceData(NamedTuple):
     hidden_data: TrainData  # That they are from.
     label_counts: Any  # For the result.
     origin: str  # Digest of the file of initial weights; "" if there is none.
+
+    @property
+    def examples(self) -> TrainData:
+        """The training data with the examples, or with where they are read from."""
+        return self.train if self.streamed is None else self.streamed.host
 
     def block(self, start: int, stop: int) -> TrainData:
         """The training data of a block of steps; if they are streamed, the next one is read ahead."""
@@ -73,7 +77,7 @@ def device_data(
       compiled: its compiled functions.
       folders: the folders of the runs that it needs, by name.
       state: its initial state.
-      placed: the data of a run that differs in its seeds, whose examples are used again.
+      placed: the data of another run of the same examples, which are used again.
     """
     loaded = load_run_data(run)
     model = SourceModel(state.params, state.batch_stats)
@@ -81,13 +85,15 @@ def device_data(
     data = with_teacher_predictions(run, loaded.train, folders)._replace(source_model=source)
     streamed, splits = None, loaded.splits
     hidden = sample_hidden_labels(run, loaded.train)
+    if placed is not None:
+        data, splits = with_examples(data, placed.examples), placed.splits
     if is_streamed(compiled.execution):
-        streamed = StreamedData(compiled, data, splits)
+        other = None if placed is None else placed.streamed
+        streamed = StreamedData(compiled, data, splits, other)
         data = stream_precomputed(run, compiled, streamed)
         hidden, hidden_data = read_hidden(streamed, hidden)
-    elif placed is not None and seed_axis(run) is None:
-        data, splits = compiled.put_data(with_examples(data, placed.train)), placed.splits
-        hidden_data = data
+    elif placed is not None:
+        data = hidden_data = compiled.put_data(data)
     else:
         data = with_precomputed(run, compiled, data)
         splits = jax.tree.map(jnp.asarray, splits)

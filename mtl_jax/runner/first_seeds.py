@@ -44,9 +44,10 @@ class FirstSeeds:
         """The axis of first seeds in evaluation data; None if all seeds share them."""
         return seed_axis(self.population[0])
 
-    def train_axes(self, data: TrainData) -> TrainData:
-        """The axes of first seeds in training data, a prefix."""
-        return data.in_axes(self.split_axes, 0)
+    def train_axes(self, data: TrainData) -> TrainData | int:
+        """The axes of first seeds in training data, a prefix; streamed examples are of each."""
+        is_block = any(stream.rows is not None for stream in data.streams.values())
+        return 0 if is_block else data.in_axes(self.split_axes, 0)
 
     def stack_shapes(self, data: TrainData) -> TrainData:
         """Shapes of the training data of all runs, from those of one."""

@@ -33,7 +33,7 @@ def encodes_once(
       compiled: the compiled run.
       state: its state.
       data: its training data.
-      num_seeds: number of different seeds, of other runs of its population too.
+      num_seeds: number of seeds of its program, which may be of a population.
     """
     run = compiled.run
     if not reads_plain_inputs(run) or not has_one_encoder(run, num_seeds):

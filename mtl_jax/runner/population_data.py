@@ -9,6 +9,7 @@ import numpy as np
 
 from mtl_jax.core.validation import require
 from mtl_jax.runner.device_data import DeviceData, device_data
+from mtl_jax.runner.first_seeds import FirstSeeds
 from mtl_jax.runner.population import Population
 from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.train import TrainData, TrainState
@@ -17,6 +18,7 @@ from mtl_jax.train import TrainData, TrainState
 class PopulationData(NamedTuple):
     """The data of a population's runs; runs with the same first seed share all of it."""
 
+    first_seeds: FirstSeeds
     by_first_seed: list[DeviceData]  # F of them, as for runs by themselves.
     train: TrainData  # Stacked, as by `FirstSeeds.stack`; this and the others.
     splits: Any
@@ -28,11 +30,17 @@ class PopulationData(NamedTuple):
         return self.by_first_seed[0]
 
     def block(self, start: int, stop: int) -> TrainData:
-        """The training data of a block of steps; streamed data are the same for all runs."""
-        return self.train if self.first.streamed is None else self.first.block(start, stop)
+        """The training data of a block of steps, as `DeviceData.block`."""
+        if self.first.streamed is None:
+            return self.train
+        blocks = [data.block(start, stop) for data in self.by_first_seed]
+        return self.first_seeds.stack(self.first_seeds.train_axes(blocks[0]), blocks)
 
     def close(self) -> None:
-        """Ends the reading ahead, and its workers."""
+        """Ends the reading ahead, and its workers, which all share."""
+        for data in self.by_first_seed[1:]:
+            if data.streamed is not None:
+                data.streamed.close()
         self.first.close()
 
 
@@ -54,7 +62,8 @@ def population_data(
     for run in seeds.runs:
         compiled = dataclasses.replace(template, run=run)
         state = states[population.runs.index(run)]
-        found.append(device_data(run, compiled, folders, state, found[0] if found else None))
+        placed = found[0] if found and seeds.split_axes is None else None
+        found.append(device_data(run, compiled, folders, state, placed))
         shapes = [shapes_of((data.train, data.splits)) for data in (found[0], found[-1])]
         rule = "must be of the same shapes for every seed"
         require(shapes[0] == shapes[1], run, "data", rule, run.data)
@@ -62,6 +71,7 @@ def population_data(
     is_alike = len({str(shapes_of(own)) for own in hidden}) == 1
     train = [data.train for data in found]
     return PopulationData(
+        seeds,
         found,
         seeds.stack(seeds.train_axes(train[0]), train),
         seeds.stack(seeds.split_axes, [data.splits for data in found]),

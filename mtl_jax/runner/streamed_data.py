@@ -40,13 +40,20 @@ class StreamedData:
     results do not change, and there is no state of an iterator to store.
     """
 
-    def __init__(self, compiled: CompiledRun, data: TrainData, splits: Any):
+    def __init__(
+        self,
+        compiled: CompiledRun,
+        data: TrainData,
+        splits: Any,
+        other: "StreamedData | None" = None,
+    ):
         """Places all but the examples on the devices.
 
         Args:
           compiled: the compiled run.
           data: the data, whose inputs and labels are arrays on the host or `Rows`.
           splits: the data of evaluations, which the same reader reads.
+          other: one of the same examples, whose reader is used; None makes one.
         """
         self.compiled, self.host = compiled, data
         examples = [(stream.inputs, stream.labels) for stream in data.streams.values()]
@@ -54,7 +61,8 @@ class StreamedData:
         self.per_step = rows_per_step(compiled.run, data)
         self.indices_per_step = compiled.run.num_seeds * sum(self.per_step.values())
         count = compiled.run.steps * self.indices_per_step
-        self.reader = RowReader((examples, splits), count, compiled.execution.num_workers)
+        workers = compiled.execution.num_workers
+        self.reader = other.reader if other else RowReader((examples, splits), count, workers)
         bare = without_examples(data)
         self.base = compiled.put_data(bare)
         # If several processes train, they are of this one alone, which reads ahead.

@@ -103,13 +103,22 @@ def streamed_shapes(run: Run, data: TrainData, steps: int) -> TrainData:
     return data._replace(streams=streams)
 
 
-def limit_block(run: Run, execution: Execution, data: TrainData) -> Execution:
-    """The execution with blocks of so few steps that their examples take at most 256 MiB."""
+def limit_block(run: Run, execution: Execution, data: TrainData, num_seeds: int) -> Execution:
+    """The execution, if streamed with blocks whose examples take at most 256 MiB.
+
+    Args:
+      run: the run.
+      execution: its execution.
+      data: its training data.
+      num_seeds: number of seeds that read examples, of other runs of its population too.
+    """
+    if not is_streamed(execution):
+        return execution
     per_step = 0
     for name, count in rows_per_step(run, data).items():
         stream = data.streams[name]
         size = bytes_of((stream.inputs, stream.labels)) / num_examples(stream.inputs)
-        per_step += run.num_seeds * count * size
+        per_step += num_seeds * count * size
     most = max(1, int(MAX_BYTES / per_step))
     steps = min(execution.steps_per_call, most)
     return dataclasses.replace(execution, steps_per_call=steps)

@@ -12,6 +12,7 @@ from mtl_jax.config.run import Run
 from mtl_jax.runner.compiled_run import CompiledRun, compile_run
 from mtl_jax.runner.distributed import require_all_processes
 from mtl_jax.runner.evaluated_models import splits_at_end, splits_during
+from mtl_jax.runner.first_seeds import FirstSeeds
 from mtl_jax.runner.frozen_features import encode_evaluation, encode_training, encodes_once
 from mtl_jax.runner.grouped_convolutions import require_no_grouped_convolutions
 from mtl_jax.runner.init_params import load_pretrained
@@ -21,7 +22,6 @@ from mtl_jax.runner.seed_functions import precompute_seeds
 from mtl_jax.runner.step_blocks import first_block
 from mtl_jax.runner.streamed_shapes import is_streamed, streamed_shapes
 from mtl_jax.storage.abstract_data import abstract_data
-from mtl_jax.storage.seeds import seeds_of
 from mtl_jax.train import SourceModel, TrainData, TrainState, methods_with_precompute
 
 
@@ -103,21 +103,19 @@ def trace_population(
 
     Returns:
       The population; None if a number cannot be traced, as where Python branches on it, or if
-      runs of different seeds have evaluation splits of different shapes or are streamed.
+      evaluation splits of different seeds differ in shape.
 
     Raises:
       BadInput: if a part of a run is wrong.
     """
     for run in runs[1:]:
         check_parts(run)
-    every = {seed for run in runs for seed in seeds_of(run)}
-    compiled, state, data = trace_inputs(runs[0], requested, len(every))
-    population = Population(runs, compiled)
-    first_seeds = population.first_seeds
-    first = splits[runs[0].first_seed]
-    is_alike = all(splits[run.first_seed] == first for run in first_seeds.runs)
-    if len(first_seeds.runs) > 1 and (is_streamed(compiled.execution) or not is_alike):
+    first_seeds, first = FirstSeeds(runs), splits[runs[0].first_seed]
+    if any(splits[run.first_seed] != first for run in first_seeds.runs):
         return None
+    num_seeds = sum(run.num_seeds for run in first_seeds.runs)
+    compiled, state, data = trace_inputs(runs[0], requested, num_seeds)
+    population = Population(runs, compiled)
     source = None if data.source_model is None else tuple(data.source_model[:2])
     try:
         states = population.abstract_init(source)
@@ -140,11 +138,11 @@ def trace_inputs(run: Run, requested: DeviceMesh | None, num_seeds: int) -> Trac
     Args:
       run: the run.
       requested: how all devices are arranged; None arranges them for the run.
-      num_seeds: number of different seeds, of other runs of its population too.
+      num_seeds: number of seeds of its program, which may be of a population.
     """
     check_parts(run)
     data = abstract_data(run)
-    compiled = compile_run(run, data, requested=requested)
+    compiled = compile_run(run, data, requested=requested, num_seeds=num_seeds)
     require_all_processes(run, compiled.mesh, data)
     state = abstract_init_state(run, compiled)
     has_source = run.initialization.init_from is not None

@@ -143,7 +143,10 @@ def test_processes_read_the_same(tmp_path):
 
 
 def test_a_population_streams(tmp_path):
-    runs = [RUN.replace(name=f"{r}", optimizer=optimizers.SGD(r)) for r in (0.01, 0.1)]
+    runs = [
+        RUN.replace(name=f"{rate}, {seed}", optimizer=optimizers.SGD(rate), first_seed=seed)
+        for rate, seed in ((0.01, 0), (0.1, 0), (0.1, 5))
+    ]
     for location in ("device", "host"):
         execution = Execution(data_location=location)
         placed = tuple(run.replace(execution=execution) for run in runs)

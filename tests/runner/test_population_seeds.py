@@ -15,19 +15,19 @@ from mtl_jax.config.meta_pseudo_labels import MetaPseudoLabels
 from mtl_jax.config.param_rules import ParamRule
 from mtl_jax.core.data_source import DataSource
 from mtl_jax.nets.pretrained import Weights
-from mtl_jax.runner.compile_ahead import CompileAhead
 from mtl_jax.runner.device_data import device_data
 from mtl_jax.runner.population_data import population_data
 from mtl_jax.runner.population_groups import group_runs, population_bytes
-from mtl_jax.runner.programs import Group, prepare_group
 from mtl_jax.runner.run_axis import unstack
 from mtl_jax.runner.trace import trace_population, trace_run
 from mtl_jax.runner.training import Training
+from tests.laws.test_streams import OnDisk
 from tests.runner.populations import assert_equal, launched, state_digests, train
-from tests.small import ROW, RUN, UNLABELLED, part
+from tests.small import DATA, ROW, RUN, UNLABELLED, part
 
 SGD = optimizers.SGD
 FROZEN = (ParamRule("shared/.*", frozen=True), ParamRule(".*"))
+STREAMED = Execution(data_location="disk", steps_per_call=2)
 PLAIN = {"weak": None, "strong": None}
 
 
@@ -55,6 +55,7 @@ KINDS = {
         tasks=(DIGIT,),
         labels={"num_labelled": 20},
     ),
+    "streamed": UNLABELLED.replace(data=OnDisk(DATA), execution=STREAMED),
     "weights of a file": RUN.replace(
         initialization=FILE, regularization={"penalties": (transfer.L2SP(0.1),)}
     ),
@@ -162,29 +163,12 @@ def test_a_run_that_diverges_is_told_with_its_own_seed(tmp_path, capsys):
     assert (tmp_path / "from seed 0" / "result.json").is_file()
 
 
-def programs_of(runs, splits=None):
-    """The runs of each program that a group is trained by."""
-    splits = splits or {run.first_seed: None for run in runs}
-    with CompileAhead() as ahead:
-        programs = prepare_group(Group(runs, runs), splits, ahead)
-    return [program.runs for program in programs]
-
-
-def test_seeds_train_apart_where_they_must(tmp_path):
-    """Streamed data are of the indices of one row's seeds; a source model is of its seeds."""
-    streamed = with_seeds(RUN.replace(execution=Execution(data_location="host")), 0, 5)
-    rates = tuple(
-        run.replace(name=f"{run.name}, {rate}", optimizer=SGD(rate))
-        for run in streamed
-        for rate in (0.01, 0.02)
-    )
-    assert group_runs(rates, None) == [rates]
-    assert programs_of(rates) == [rates[:2], rates[2:]]
-    from_runs = tuple(
+def test_runs_of_source_models_are_with_those_of_the_same_seeds():
+    runs = tuple(
         run.replace(initialization={"init_from": run.replace(name=f"source of {run.name}")})
         for run in with_seeds(RUN, 0, 5)
     )
-    assert group_runs(from_runs, None) == [(run,) for run in from_runs]
+    assert group_runs(runs, None) == [(run,) for run in runs]
 
 
 @dataclasses.dataclass(frozen=True)
