@@ -2,17 +2,22 @@
 
 import dataclasses
 import functools
+import types
+import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mtl_jax.core.fingerprint import config_fields, to_source
 from mtl_jax.core.function_config import FunctionConfig
+from mtl_jax.core.typechecked import checked_types
 
 Path = tuple[str, ...]  # Fields, positions in tuples and keywords of partials, from the outside.
 
 
 def numbers_in(setting: Any, opaque: tuple[type, ...] = ()) -> dict[Path, float]:
     """The floats of a setting by path: of dataclasses, tuples and keywords of functions.
+
+    Integers count where a class of the package declares floats, as in `Adam(1e-3, weight_decay=0)`.
 
     Args:
       setting: the setting.
@@ -21,14 +26,40 @@ def numbers_in(setting: Any, opaque: tuple[type, ...] = ()) -> dict[Path, float]
     return {path: value for path, value in leaves_of(setting, opaque) if type(value) is float}
 
 
-def leaves_of(setting: Any, opaque: tuple[type, ...]) -> Iterator[tuple[Path, Any]]:
-    """All leaves of a setting with their paths."""
+def leaves_of(
+    setting: Any, opaque: tuple[type, ...], declared: Any = None
+) -> Iterator[tuple[Path, Any]]:
+    """All leaves of a setting with their paths; `declared` is the type of its field."""
     children = {} if isinstance(setting, opaque) else children_of(setting)
     if not children:
-        yield (), setting
+        yield (), float(setting) if is_float(setting, declared) else setting
+    types_of_children = declared_types(setting, declared)
     for name, child in children.items():
-        for path, leaf in leaves_of(child, opaque):
+        for path, leaf in leaves_of(child, opaque, types_of_children.get(name)):
             yield (name, *path), leaf
+
+
+def is_float(value: Any, declared: Any) -> bool:
+    """Whether a value is an integer in the place of a float."""
+    options = options_of(declared)
+    return type(value) is int and float in options and int not in options
+
+
+def declared_types(setting: Any, declared: Any) -> dict[str, Any]:
+    """The types of what a setting directly holds, as far as they are declared."""
+    if type(setting) is tuple:
+        items = [typing.get_args(o) for o in options_of(declared) if typing.get_origin(o) is tuple]
+        if not items or not items[0]:
+            return {}
+        kinds = items[0][:1] * len(setting) if items[0][-1] is ... else items[0]
+        return {str(place): kind for place, kind in enumerate(kinds)}
+    return checked_types(type(setting))
+
+
+def options_of(declared: Any) -> tuple[Any, ...]:
+    """The types of a union, or the one type."""
+    is_union = typing.get_origin(declared) in (typing.Union, types.UnionType)
+    return typing.get_args(declared) if is_union else (declared,)
 
 
 def children_of(setting: Any) -> dict[str, Any]:

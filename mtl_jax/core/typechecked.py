@@ -104,6 +104,11 @@ def hints_of(setting: type) -> dict[str, Any]:
     return typing.get_type_hints(setting)
 
 
+def checked_types(setting: type) -> dict[str, Any]:
+    """The types of fields that `typechecked` has checked; {} for other classes."""
+    return hints_of(setting) if "__typechecked__" in vars(setting) else {}
+
+
 def fits(value: Any, kind: Any) -> bool:
     """Whether a value matches an annotation; annotations that cannot be checked accept all."""
     origin, inner = typing.get_origin(kind), typing.get_args(kind)

@@ -55,7 +55,7 @@ GROUPS = {
     ),
     "weight decay": tuple(
         RUN.replace(name=f"decay {decay}", optimizer=optimizers.Adam(0.01, decay))
-        for decay in (0.0, 0.1)
+        for decay in (0, 0.1)
     ),
     "weights of losses": tuple(
         RUN.replace(name=f"weights {first}", balance=weighting.Constant((first, 2.0 - first)))
