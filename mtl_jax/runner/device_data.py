@@ -108,12 +108,11 @@ def device_data(
 
 
 def with_examples(data: TrainData, other: TrainData) -> TrainData:
-    """Data with the examples of another one, which may be features of them."""
-    streams = {
-        name: stream._replace(inputs=own.inputs, labels=own.labels, pool=own.pool)
-        for name, stream in data.streams.items()
-        if (own := other.streams[name])
-    }
+    """Data with the inputs and labels of another one, whose inputs may be features."""
+    streams = {}
+    for name, stream in other.streams.items():
+        own = data.streams[name]
+        streams[name] = stream._replace(labelled=own.labelled, held_out=own.held_out)
     return data._replace(streams=streams)
 
 

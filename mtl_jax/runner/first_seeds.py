@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -10,48 +11,53 @@ import numpy as np
 from jax.sharding import NamedSharding
 
 from mtl_jax.config.run import Run
-from mtl_jax.runner.loops import is_axis, seed_of
+from mtl_jax.runner.loops import is_axis, take_seed
 from mtl_jax.runner.run_axis import add_axis
 from mtl_jax.storage.seeds import seed_axis
 from mtl_jax.train import TrainData
 
 
+def by_first_seed(runs: Iterable[Run]) -> dict[int, Run]:
+    """The first of the runs with each first seed."""
+    found: dict[int, Run] = {}
+    for run in runs:
+        found.setdefault(run.first_seed, run)
+    return found
+
+
 @dataclasses.dataclass(frozen=True)
 class FirstSeeds:
-    """The F different first seeds of P runs, in the order of the runs.
+    """The F different first seeds of P runs, in the order in which they appear.
 
     Data have a leading axis F where they depend on seeds, unless all runs have the same.
     """
 
-    population: tuple[Run, ...]
+    runs: tuple[Run, ...]
 
     @functools.cached_property
-    def runs(self) -> list[Run]:
+    def firsts(self) -> list[Run]:
         """The first run with each first seed, F of them."""
-        found: dict[int, Run] = {}
-        for run in self.population:
-            found.setdefault(run.first_seed, run)
-        return list(found.values())
+        return list(by_first_seed(self.runs).values())
 
     @functools.cached_property
     def indices(self) -> np.ndarray:
         """Index of the first seed of each run, int32 `[P]`."""
-        places = {run.first_seed: place for place, run in enumerate(self.runs)}
-        return np.array([places[run.first_seed] for run in self.population], np.int32)
+        places = {seed: place for place, seed in enumerate(by_first_seed(self.runs))}
+        return np.array([places[run.first_seed] for run in self.runs], np.int32)
 
     @property
-    def split_axes(self) -> int | None:
+    def split_axis(self) -> int | None:
         """The axis of first seeds in evaluation data; None if all seeds share them."""
-        return seed_axis(self.population[0])
+        return seed_axis(self.runs[0])
 
     def train_axes(self, data: TrainData) -> TrainData | int:
         """The axes of first seeds in training data, a prefix; streamed examples are of each."""
         is_block = any(stream.rows is not None for stream in data.streams.values())
-        return 0 if is_block else data.in_axes(self.split_axes, 0)
+        return 0 if is_block else data.in_axes(self.split_axis, 0)
 
     def stack_shapes(self, data: TrainData) -> TrainData:
         """Shapes of the training data of all runs, from those of one."""
-        return self.stack(self.train_axes(data), [data] * len(self.runs))
+        return self.stack(self.train_axes(data), [data] * len(self.firsts))
 
     def stack(self, axes: Any, trees: list[Any]) -> Any:
         """Stacks F trees, one for each first seed.
@@ -70,15 +76,20 @@ class FirstSeeds:
 
     def take(self, axes: Any, tree: Any, index: Any) -> Any:
         """The tree of the first seed at an index, from what `stack` made with the same axes."""
-        return tree if len(self.runs) == 1 else seed_of((axes,), (tree,), index)[0]
+        if len(self.firsts) == 1:
+            return tree
+
+        def take_part(axis: int | None, part: Any) -> Any:
+            return take_seed(part, axis, index)
+
+        return jax.tree.map(take_part, axes, tree, is_leaf=is_axis)
 
 
 def stack_leaves(*leaves: Any) -> Any:
     """Arrays or shapes `[F, ...]`, with the sharding of the first one."""
     first, sharding = leaves[0], leaves[0].sharding
-    if not isinstance(sharding, NamedSharding):
-        return jnp.stack(leaves)
-    sharding = add_axis(sharding)
+    sharding = add_axis(sharding) if isinstance(sharding, NamedSharding) else None
     if isinstance(first, jax.ShapeDtypeStruct):
         return jax.ShapeDtypeStruct((len(leaves), *first.shape), first.dtype, sharding=sharding)
-    return jax.device_put(jnp.stack(leaves), sharding)
+    stacked = jnp.stack(leaves)
+    return stacked if sharding is None else jax.device_put(stacked, sharding)

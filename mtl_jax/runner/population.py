@@ -70,9 +70,9 @@ class Population:
         return self.init_states.trace(self.numbers, self.new_models(abstract=True), source).out_info
 
     def new_models(self, abstract: bool = False) -> list[tuple[jax.Array, Any]]:
-        """The seeds `[S]`, and new models or their shapes, for each first seed."""
+        """For each first seed, the seeds `[S]` and new models of them, or their shapes."""
         found = []
-        for run in self.first_seeds.runs:
+        for run in self.first_seeds.firsts:
             initial = dataclasses.replace(self.template.initial, run=run)
             found.append((initial.seeds, initial.new_models(abstract)))
         return found
@@ -80,17 +80,17 @@ class Population:
     @functools.cached_property
     def init_states(self) -> Wrapped:
         """The jitted `(numbers, new models for each first seed, source) -> states`."""
-        template, indices = self.template, self.first_seeds.indices
+        template, first_seeds = self.template, self.first_seeds
 
         def init_states(numbers: dict, new_models: list, source: Init | None):
-            stacked = stack(new_models)
+            stacked = stack(new_models) if len(new_models) > 1 else new_models[0]
 
             def init_one(index: jax.Array, run: Run):
-                own = jax.tree.map(lambda leaf: leaf[index], stacked)
-                seeds, (model, extra_models) = own
+                seeds, (model, extra_models) = first_seeds.take(0, stacked, index)
                 create = functools.partial(train.init_train_state, run, template.sizes)
                 return jax.vmap(create)(seeds, model, source, extra_models)
 
+            indices = first_seeds.indices
             return map_runs(template.run, init_one, numbers, indices, len(indices))
 
         return jax.jit(
@@ -145,7 +145,7 @@ class Population:
     @functools.cached_property
     def jitted_evaluation(self) -> Wrapped:
         """The jitted `(states, data) -> (Evaluation, counts)`, with leaves `[P, S, ...]`."""
-        template, seeds = self.template, self.first_seeds
+        template, first_seeds = self.template, self.first_seeds
 
         def evaluate(states: train.TrainState, splits: Any, hidden_data: Any, hidden: Any):
             found, places = distinct(models_of(template.run, states))
@@ -153,9 +153,10 @@ class Population:
 
             def evaluate_one(inputs: tuple[train.TrainState, Init, jax.Array]):
                 state, models, index = inputs
-                own_splits = seeds.take(seeds.split_axes, splits, index)
-                own_data = seeds.take(seeds.train_axes(hidden_data), hidden_data, index)
-                own_hidden = seeds.take(0, hidden, index)
+                own_splits = first_seeds.take(first_seeds.split_axis, splits, index)
+                axes = first_seeds.train_axes(hidden_data)
+                own_data = first_seeds.take(axes, hidden_data, index)
+                own_hidden = first_seeds.take(0, hidden, index)
                 counts = template.evaluate_hidden(state, own_data, own_hidden)
 
                 def evaluate_model(model: Init):
@@ -164,7 +165,7 @@ class Population:
                 return jax.lax.map(evaluate_model, models), counts
 
             # As much memory as one model takes.
-            inputs = (states, stacked, self.first_seeds.indices)
+            inputs = (states, stacked, first_seeds.indices)
             evaluated, counts = jax.lax.map(evaluate_one, inputs)
             own = {
                 name: jax.tree.map(lambda x, i=i: x[:, i], evaluated) for name, i in places.items()

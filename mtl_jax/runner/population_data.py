@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from mtl_jax.core.validation import require
 from mtl_jax.runner.device_data import DeviceData, device_data
 from mtl_jax.runner.first_seeds import FirstSeeds
 from mtl_jax.runner.population import Population
@@ -20,7 +19,7 @@ class PopulationData(NamedTuple):
 
     first_seeds: FirstSeeds
     by_first_seed: list[DeviceData]  # F of them, as for runs by themselves.
-    train: TrainData  # Stacked, as by `FirstSeeds.stack`; this and the others.
+    train: TrainData  # Stacked by `FirstSeeds.stack`, as the next ones.
     splits: Any
     hidden: Any  # None if the numbers of examples differ.
 
@@ -53,28 +52,22 @@ def population_data(
       population: the population.
       folders: the folders of the runs that it needs, by name.
       states: the initial states of its runs.
-
-    Raises:
-      BadInput: if the data of two seeds differ in shape.
     """
     seeds, template = population.first_seeds, population.template
     found: list[DeviceData] = []
-    for run in seeds.runs:
+    for run in seeds.firsts:
         compiled = dataclasses.replace(template, run=run)
         state = states[population.runs.index(run)]
-        placed = found[0] if found and seeds.split_axes is None else None
+        placed = found[0] if found and seeds.split_axis is None else None
         found.append(device_data(run, compiled, folders, state, placed))
-        shapes = [shapes_of((data.train, data.splits)) for data in (found[0], found[-1])]
-        rule = "must be of the same shapes for every seed"
-        require(shapes[0] == shapes[1], run, "data", rule, run.data)
     hidden = [data.hidden for data in found]
-    is_alike = len({str(shapes_of(own)) for own in hidden}) == 1
+    is_alike = all(shapes_of(own) == shapes_of(hidden[0]) for own in hidden)
     train = [data.train for data in found]
     return PopulationData(
         seeds,
         found,
         seeds.stack(seeds.train_axes(train[0]), train),
-        seeds.stack(seeds.split_axes, [data.splits for data in found]),
+        seeds.stack(seeds.split_axis, [data.splits for data in found]),
         seeds.stack(0, hidden) if is_alike else None,
     )
 

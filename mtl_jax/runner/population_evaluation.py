@@ -26,14 +26,20 @@ def is_joint(population: Population, data: PopulationData) -> bool:
 def measure_population(
     population: Population, states: TrainState, data: PopulationData
 ) -> Measured | None:
-    """Evaluates all states, with leaves `[P, S, ...]`; None if each run evaluates its own."""
+    """Evaluates all states but for the affinity, `[P, S, ...]`; None if each run does its own."""
     if not is_joint(population, data):
         return None
-    affinity = {}
-    if population.template.run.evaluation.measure_affinity:
-        affinity = population.affinity(states, data.train)
     found = population.jitted_evaluation(*evaluation_inputs(population, states, data))
-    return jax.device_get(Measured(*found, affinity))
+    return jax.device_get(Measured(*found, {}))
+
+
+def population_affinity(
+    population: Population, states: TrainState, data: PopulationData
+) -> dict[str, Any]:
+    """The affinity between tasks `[P, S, K, K]`; {} if no run or each by itself measures it."""
+    if not population.template.run.evaluation.measure_affinity or not is_joint(population, data):
+        return {}
+    return jax.device_get(population.affinity(states, data.train))
 
 
 def population_programs(

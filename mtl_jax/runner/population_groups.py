@@ -10,6 +10,7 @@ from mtl_jax.config.run import Run
 from mtl_jax.core.numbers import structure
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.execution import default_execution
+from mtl_jax.runner.first_seeds import by_first_seed
 from mtl_jax.runner.memory_check import required_bytes, size_text
 from mtl_jax.runner.population import OPAQUE
 from mtl_jax.storage.memory import device_memory
@@ -43,10 +44,9 @@ def group_key(run: Run) -> str:
     keeps_seeds = isinstance(run.initialization.init_from, Run)  # Its models are of these seeds.
     first_seed = run.first_seed if keeps_seeds else 0
     averages = run.evaluation.ema_decay > 0  # If not, one model is evaluated.
+    unnamed = run.replace(name="run", first_seed=first_seed)
     try:
-        return (
-            f"Run: {structure(run.replace(name='run', first_seed=first_seed), OPAQUE)}, {averages}"
-        )
+        return f"Run: {structure(unnamed, OPAQUE)}, {averages}"
     except BadInput:  # It has no text, which is told where the run is checked.
         return run.name
 
@@ -66,18 +66,28 @@ def split(group: Sequence[Run], most: int | None) -> list[tuple[Run, ...]]:
     """Splits a group into parts as equal in size as possible, none larger than is allowed."""
     if len(group) == 1:
         return [tuple(group)]
-    most = most or max(1, int(MEMORY_SHARE * device_memory() / population_bytes(group)[1]))
+    if has_own_data(group):  # So that parts have few first seeds.
+        group = [run for seed in by_first_seed(group) for run in group if run.first_seed == seed]
+    if most is None:
+        data, of_run = population_bytes(group)
+        own_data = data / len(group) if has_own_data(group) else 0
+        most = max(1, int(MEMORY_SHARE * device_memory() / (of_run + own_data)))
     count = -(-len(group) // most)
     return [tuple(part) for part in np.array_split(np.array(group, object), count)]
+
+
+def has_own_data(runs: Sequence[Run]) -> bool:
+    """Whether all data are kept for each first seed."""
+    return seed_axis(runs[0]) == 0 and len(by_first_seed(runs)) > 1
 
 
 def population_bytes(runs: Sequence[Run]) -> tuple[int, int]:
     """Lower bounds on the bytes of a population: of the data, and of each of its runs."""
     sizes = required_bytes(runs[0])
+    # Those of a first seed are in the data of all as well.
+    copies = 2 * len(by_first_seed(runs)) if has_own_data(runs) else 1
     of_run = sizes["parameters and optimizer"] + sizes["a batch"]
-    if seed_axis(runs[0]) == 0 and len({run.first_seed for run in runs}) > 1:
-        of_run += 3 * sizes["data"]  # Its own, in the data of all, and in their program.
-    return sizes["data"], max(1, of_run)
+    return copies * sizes["data"], max(1, of_run)
 
 
 def check_population(runs: Sequence[Run]) -> None:

@@ -1,5 +1,6 @@
 """Trains a population: one program takes the steps of its runs, each of which has its own files."""
 
+import contextlib
 import dataclasses
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +15,11 @@ from mtl_jax.runner.init_params import initial_parameters
 from mtl_jax.runner.observers import Observers
 from mtl_jax.runner.population import Population
 from mtl_jax.runner.population_data import PopulationData, population_data
-from mtl_jax.runner.population_evaluation import measure_population, population_programs
+from mtl_jax.runner.population_evaluation import (
+    measure_population,
+    population_affinity,
+    population_programs,
+)
 from mtl_jax.runner.population_member import Member, evaluate_member, raise_error
 from mtl_jax.runner.run_axis import stack, unstack
 from mtl_jax.runner.signals import Stopped, StopSignals
@@ -99,9 +104,18 @@ class PopulationTraining:
         member.training.population = [run.name for run in self.population.runs]
 
     def evaluate(self, step: int) -> None:
-        """Evaluates the members, and sends their records to the trackers."""
-        self.evaluations.wait()
-        measured = measure_population(self.population, self.states, self.data)
+        """Evaluates the members, and sends their records to the trackers.
+
+        Compilation and the affinity do not count as training time, as for single runs.
+        """
+        args = (self.population, self.states, self.data)
+        with contextlib.ExitStack() as stack:
+            for member in self.alive:
+                stack.enter_context(member.training.uncounted())
+            self.evaluations.wait()
+            affinity = population_affinity(*args)
+        measured = measure_population(*args)
+        measured = measured and measured._replace(affinity=affinity)
         for member in self.alive:
             own = jax.tree.map(operator.itemgetter(member.place), measured)
             member.attempt(evaluate_member, member, step, own)

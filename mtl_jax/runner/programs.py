@@ -16,8 +16,14 @@ from mtl_jax.runner.step_blocks import first_block
 from mtl_jax.runner.trace import trace_population, trace_run
 from mtl_jax.storage.checkpoint import CheckpointManager
 from mtl_jax.storage.run_directory import RunDirectory
+from mtl_jax.train import TrainData
 
-FIRST_SEED: Path = ("first_seed",)
+
+class DataShapes(NamedTuple):
+    """The shapes of a run's data."""
+
+    train: TrainData | None
+    splits: Any
 
 
 class Program(NamedTuple):
@@ -84,7 +90,7 @@ def population_of(folder: RunDirectory) -> tuple[str, ...] | None:
 
 def prepare_group(
     group: Group,
-    splits: Mapping[int, Any],
+    shapes: Mapping[int, DataShapes],
     ahead: CompileAhead,
     requested: DeviceMesh | None = None,
 ) -> list[Program]:
@@ -92,36 +98,55 @@ def prepare_group(
 
     Args:
       group: the group.
-      splits: the shapes of its evaluation splits, by first seed.
+      shapes: the shapes of its data, by first seed.
       ahead: compiles the first blocks of the programs.
       requested: how all devices are arranged; None arranges them for each run.
     """
     first = group.runs[0]
+    splits = shapes[first.first_seed].splits
     if len(group.population) == 1:
-        return [prepare_run(first, splits[first.first_seed], ahead, requested)]
-    with explain_errors(f"run {first.name!r}", always=has_user_code(first)):
-        traced = trace_population(group.population, splits, requested)
-        parts = [] if traced else traceable_parts(group.population, splits, requested)
-    if traced is not None:
-        population, states, data = traced
-        steps = first_block(first, population.template.execution)
-        lower = functools.partial(population.lower, states, data, steps)
-        ahead.add(first.name, functools.partial(compile_block, lower))
-        return [Program(group.runs, population)]
+        return [prepare_run(first, splits, ahead, requested)]
+    parts = parts_by_shapes(group.population, shapes)
+    if len(parts) == 1:
+        with explain_errors(f"run {first.name!r}", always=has_user_code(first)):
+            traced = trace_population(group.population, splits, requested)
+            if traced is None:
+                parts = traceable_parts(group.population, splits, requested)
+        if traced is not None:
+            population, states, data = traced
+            steps = first_block(first, population.template.execution)
+            lower = functools.partial(population.lower, states, data, steps)
+            ahead.add(first.name, functools.partial(compile_block, lower))
+            return [Program(group.runs, population)]
     pending = [Group(part, tuple(run for run in part if run in group.runs)) for part in parts]
     return [
         program
         for part in pending
         if part.runs
-        for program in prepare_group(part, splits, ahead, requested)
+        for program in prepare_group(part, shapes, ahead, requested)
     ]
 
 
+def parts_by_shapes(
+    population: tuple[Run, ...], shapes: Mapping[int, DataShapes]
+) -> list[tuple[Run, ...]]:
+    """Parts of a population whose data have the same shapes."""
+    parts: list[tuple[DataShapes, list[Run]]] = []
+    for run in population:
+        own = shapes[run.first_seed]
+        alike = [part for other, part in parts if other == own]
+        if alike:
+            alike[0].append(run)
+        else:
+            parts.append((own, [run]))
+    return [tuple(part) for _, part in parts]
+
+
 def traceable_parts(
-    population: tuple[Run, ...], splits: Mapping[int, Any], requested: DeviceMesh | None
+    population: tuple[Run, ...], splits: Any, requested: DeviceMesh | None
 ) -> list[tuple[Run, ...]]:
     """Parts of a population that cannot be traced, equal in each number that alone cannot be."""
-    numbers = [{**numbers_in(run, OPAQUE), FIRST_SEED: run.first_seed} for run in population]
+    numbers = [numbers_in(run, OPAQUE) for run in population]
 
     def is_traceable(path: Path, value: float) -> bool:
         other = with_numbers(population[0], {path: value})

@@ -4,7 +4,6 @@ import contextlib
 import functools
 import sys
 from collections.abc import Callable, Generator, Iterable, Sequence
-from typing import Any
 
 import jax
 
@@ -13,12 +12,12 @@ from mtl_jax.config.run import Run
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.runner import sklearn_baseline, sklearn_data
 from mtl_jax.runner.error_messages import explain_errors, has_user_code
-from mtl_jax.runner.first_seeds import FirstSeeds
+from mtl_jax.runner.first_seeds import by_first_seed
 from mtl_jax.runner.input_digests import Row
 from mtl_jax.runner.memory_check import check_room
 from mtl_jax.runner.population_groups import check_population, group_runs
 from mtl_jax.runner.predict import check_features_from
-from mtl_jax.runner.programs import Group, pending_groups
+from mtl_jax.runner.programs import DataShapes, Group, pending_groups
 from mtl_jax.runner.trace import trace_run
 from mtl_jax.runner.train_programs import Sweep, begin, train
 from mtl_jax.storage.files import lock_row
@@ -50,16 +49,12 @@ def train_rows(own: Sweep, rows: Sequence[Row]) -> bool:
     baselines = [row for row in rows if isinstance(row, SklearnBaseline)]
     with lock_rows(own, rows):
         groups = groups_of(own, runs)
-        # Runs of a group with the same first seed have the same data.
-        firsts = [FirstSeeds((*group.runs, *group.population)).runs for group in groups]
-        every = [run for own_runs in firsts for run in own_runs]
-        splits = in_all(lambda: check_memory_and_inputs(every, baselines))
+        shapes = in_all(lambda: check_memory_and_inputs(groups, baselines))
         # Fitted before runs train, so that errors of scikit-learn come early, and outside the limit
         # of one BLAS thread, which would change its rounding.
         fit_baselines(own, [row for row in baselines if row.features_from is None])
         if runs:
-            by_seed = [{run.first_seed: splits[run.name] for run in group} for group in firsts]
-            train(own, groups, by_seed)
+            train(own, groups, shapes)
         fit_baselines(own, [row for row in baselines if row.features_from is not None])
     return True
 
@@ -93,11 +88,19 @@ def groups_of(own: Sweep, runs: Iterable[Run]) -> list[Group]:
 
 
 def check_memory_and_inputs(
-    runs: Sequence[Run], baselines: Sequence[SklearnBaseline]
-) -> dict[str, Any]:
-    """Checks memory and data; returns the shapes of evaluation splits, as `check_inputs`."""
-    check_memory(runs)
-    return check_inputs([*runs, *baselines])
+    groups: Sequence[Group], baselines: Iterable[SklearnBaseline]
+) -> list[dict[int, DataShapes]]:
+    """Checks memory and data; returns the shapes of the data of each group, by first seed."""
+    # Runs of a group with the same first seed have the same data.
+    pending = [by_first_seed(group.runs) for group in groups]
+    check_memory(run for own in pending for run in own.values())
+    shapes = [{seed: check_data(run) for seed, run in own.items()} for own in pending]
+    for group, own in zip(groups, shapes, strict=True):  # Others are of the same programs.
+        for seed, run in by_first_seed(group.population).items():
+            if seed not in own:
+                own[seed] = check_data(run, warns=False)
+    check_inputs(baselines)
+    return shapes
 
 
 def check_memory(runs: Iterable[Run]) -> None:
@@ -107,25 +110,25 @@ def check_memory(runs: Iterable[Run]) -> None:
             check_room(run)
 
 
-def check_inputs(rows: Iterable[Row]) -> dict[str, Any]:
-    """Checks the data of rows; returns the shapes of the evaluation splits of runs, by name."""
-    splits = {}
+def check_inputs(rows: Iterable[Row]) -> dict[str, DataShapes]:
+    """Checks the data of rows; returns the shapes of those of runs, by name."""
+    shapes = {}
     for row in rows:
         if isinstance(row, Run):
-            splits[row.name] = check_data(row)
+            shapes[row.name] = check_data(row)
         else:
             check_features_from(row)
             sklearn_data.check(row)
-    return splits
+    return shapes
 
 
 def check_rows(rows: Iterable[Row], requested: DeviceMesh | None = None) -> None:
     """Checks data and settings of rows that other processes train, and a mesh of these devices."""
-    splits = check_inputs(rows)
+    shapes = check_inputs(rows)
     for row in rows:
         if isinstance(row, Run):
             with explain_errors(f"run {row.name!r}", always=has_user_code(row)):
-                trace_run(row, splits=splits[row.name], requested=requested)
+                trace_run(row, splits=shapes[row.name].splits, requested=requested)
 
 
 def fit_baselines(own: Sweep, rows: Iterable[SklearnBaseline]) -> None:
@@ -148,11 +151,15 @@ def fit_baseline(own: Sweep, row: SklearnBaseline) -> dict[str, str]:
     return dict(own.failures)
 
 
-def check_data(run: Run) -> Any:
-    """Checks the data of a run; returns the shapes of its evaluation splits."""
+def check_data(run: Run, warns: bool = True) -> DataShapes:
+    """Checks the data of a run, with warnings unless it is finished; returns their shapes."""
     with explain_errors(f"run {run.name!r}", always=has_user_code(run.data)):
         loaded = load_run_data(run)
-        for note in loaded.notes:
+        for note in loaded.notes if warns else ():
             print(f"warning: {note}", file=sys.stderr)
         shape = jax.ShapeDtypeStruct
-        return jax.tree.map(lambda array: shape(array.shape, array.dtype), loaded.splits)
+        return DataShapes(
+            *jax.tree.map(
+                lambda array: shape(array.shape, array.dtype), (loaded.train, loaded.splits)
+            )
+        )

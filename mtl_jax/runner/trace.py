@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -92,28 +92,25 @@ class TracedPopulation(NamedTuple):
 
 
 def trace_population(
-    runs: tuple[Run, ...], splits: Mapping[int, Any], requested: DeviceMesh | None = None
+    runs: tuple[Run, ...], splits: Any, requested: DeviceMesh | None = None
 ) -> TracedPopulation | None:
     """Traces the initialization, step and evaluation of runs that differ in numbers only.
 
     Args:
       runs: the runs.
-      splits: shapes of the evaluation splits, by first seed; those of the training data if None.
+      splits: shapes of the evaluation splits; those of the training data if None.
       requested: how all devices are arranged; None arranges them for the runs.
 
     Returns:
-      The population; None if a number cannot be traced, as where Python branches on it, or if
-      evaluation splits of different seeds differ in shape.
+      The population; None if a number cannot be traced, as where Python branches on it.
 
     Raises:
       BadInput: if a part of a run is wrong.
     """
     for run in runs[1:]:
         check_parts(run)
-    first_seeds, first = FirstSeeds(runs), splits[runs[0].first_seed]
-    if any(splits[run.first_seed] != first for run in first_seeds.runs):
-        return None
-    num_seeds = sum(run.num_seeds for run in first_seeds.runs)
+    first_seeds = FirstSeeds(runs)
+    num_seeds = sum(run.num_seeds for run in first_seeds.firsts)
     compiled, state, data = trace_inputs(runs[0], requested, num_seeds)
     population = Population(runs, compiled)
     source = None if data.source_model is None else tuple(data.source_model[:2])
@@ -128,7 +125,7 @@ def trace_population(
             population.trace_affinity(states, one)
     except Exception:  # noqa: BLE001, each run is traced by itself then.
         return None
-    trace_evaluation(compiled, state, data, first)
+    trace_evaluation(compiled, state, data, splits)
     return TracedPopulation(population, states, own)
 
 

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mtl_jax.config.device_mesh import DeviceMesh
 from mtl_jax.config.run import Run
@@ -21,7 +21,7 @@ from mtl_jax.runner.observers import Observers
 from mtl_jax.runner.population import Population
 from mtl_jax.runner.population_loop import PopulationTraining, parts_by_step, train_population
 from mtl_jax.runner.population_member import Member
-from mtl_jax.runner.programs import Group, Program, prepare_group
+from mtl_jax.runner.programs import DataShapes, Group, Program, prepare_group
 from mtl_jax.runner.progress import ProgressDisplay
 from mtl_jax.runner.signals import Stopped, StopSignals
 from mtl_jax.runner.tracking import Tracking
@@ -80,20 +80,20 @@ def begin(folder: RunDirectory) -> None:
     input_digests.check(folder, reload=True)
 
 
-def train(own: Sweep, groups: list[Group], splits: list[dict[int, Any]]) -> None:
+def train(own: Sweep, groups: list[Group], shapes: list[dict[int, DataShapes]]) -> None:
     """Trains groups of runs sequentially, all of them checked before the first.
 
     Args:
       own: what the parts of the sweep share.
       groups: the runs, each group after those that it needs.
-      splits: the shapes of their evaluation splits, by first seed.
+      shapes: the shapes of their data, by first seed.
     """
     with limit_blas_threads(), CompileAhead() as ahead:
         programs = in_all(
             lambda: [
                 program
-                for group, own_splits in zip(groups, splits, strict=True)
-                for program in prepare_group(group, own_splits, ahead, own.mesh)
+                for group, own_shapes in zip(groups, shapes, strict=True)
+                for program in prepare_group(group, own_shapes, ahead, own.mesh)
             ]
         )
         runs = [run for program in programs for run in program.runs]

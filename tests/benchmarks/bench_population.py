@@ -5,8 +5,8 @@
 All are the hard sharing of `experiments/digits.py`. Each side begins with an empty compilation cache,
 so that compilation counts, and trains without tables and figures: one launch whose runs share a
 program, one launch of 16 runs of one seed which do so too, one launch of 16 such runs with a program
-each, and 16 launches of one run each.
-Prints the median seconds of each, and the ratios of a turn, median and range.
+each, and 16 launches of one run each. Prints the median seconds of each, and the ratios of the first
+side to the others in a turn, median and range.
 """
 
 import argparse
@@ -25,7 +25,13 @@ from mtl_jax.runner.compilation_cache import cache_compilations
 from mtl_jax.runner.run_selection import load_experiment
 
 RATES, SEEDS = (1e-3, 2e-3, 4e-3, 8e-3), 4
-SIDES = ("4 rows of 4 seeds", "16 rows", "16 rows apart", "16 launches")
+ROWS_OF_SEEDS, ROWS, APART, LAUNCHES = (
+    "4 rows of 4 seeds",
+    "16 rows",
+    "16 rows apart",
+    "16 launches",
+)
+SIDES = (ROWS_OF_SEEDS, ROWS, APART, LAUNCHES)
 DIGITS = pathlib.Path(__file__).parents[2] / "experiments" / "digits.py"
 
 
@@ -36,14 +42,14 @@ def experiment(side: str, only: int | None = None) -> Experiment:
         hard.replace(name=f"rate {rate}", optimizer=Adam(CosineSchedule(rate)), num_seeds=SEEDS)
         for rate in RATES
     ]
-    if side == SIDES[0]:
+    if side == ROWS_OF_SEEDS:
         return Experiment(runs=tuple(runs))
     separate = tuple(
         run.replace(name=f"{run.name}, seed {seed}", num_seeds=1, first_seed=seed)
         for run in runs
         for seed in range(SEEDS)
     )
-    if side == SIDES[1]:
+    if side == ROWS:
         return Experiment(runs=separate)
     return Experiment(runs=separate if only is None else separate[only:][:1], max_population=1)
 
@@ -60,7 +66,7 @@ def train(side: str, only: int | None) -> None:
 def seconds(side: str) -> float:
     """Seconds of the processes that train a side."""
     command = [sys.executable, __file__, "--side", side]
-    parts = [["--run", str(n)] for n in range(len(RATES) * SEEDS)] if side == SIDES[3] else [[]]
+    parts = [["--run", str(n)] for n in range(len(RATES) * SEEDS)] if side == LAUNCHES else [[]]
     with tempfile.TemporaryDirectory() as cache:
         environment = {**os.environ, "XDG_CACHE_HOME": cache}
         start = time.perf_counter()

@@ -15,7 +15,7 @@ from mtl_jax.runner import population_groups
 from mtl_jax.runner.compile_ahead import CompileAhead
 from mtl_jax.runner.population_groups import can_share, group_runs
 from mtl_jax.runner.population_loop import sealed_steps
-from mtl_jax.runner.programs import Group, pending_groups, prepare_group
+from mtl_jax.runner.programs import DataShapes, Group, pending_groups, prepare_group
 from mtl_jax.runner.trace import trace_population
 from mtl_jax.runner.training import Training
 from mtl_jax.storage.run_directory import RunDirectory
@@ -74,7 +74,7 @@ GROUPS = {
 @pytest.mark.parametrize("runs", GROUPS.values(), ids=GROUPS)
 def test_results_are_those_of_separate_runs(runs, tmp_path):
     assert group_runs(runs, None) == [runs]
-    assert trace_population(runs, {0: None}) is not None
+    assert trace_population(runs, None) is not None
     together, apart = train(runs, tmp_path / "together"), train(runs, tmp_path / "apart", most=1)
     assert_equal(together, apart)
     if "ema" not in runs[0].name:  # So few averaged steps have the same accuracies.
@@ -111,7 +111,7 @@ def test_runs_whose_number_cannot_be_traced_are_parted_by_it():
     )
     assert group_runs(runs, None) == [runs]
     with CompileAhead() as ahead:
-        programs = prepare_group(Group(runs, runs[1:]), {0: None}, ahead)
+        programs = prepare_group(Group(runs, runs[1:]), {0: DataShapes(None, None)}, ahead)
         assert [program.functions.runs for program in programs] == [runs[:2], runs[2:]]
         assert [program.runs for program in programs] == [runs[1:2], runs[2:]]
 
@@ -205,7 +205,7 @@ def test_a_number_that_python_branches_on_is_no_obstacle(tmp_path):
         for scale in (0.5, 1.0)
     )
     assert group_runs(runs, None) == [runs]
-    assert trace_population(runs, {0: None}) is None
+    assert trace_population(runs, None) is None
     train(runs, tmp_path)
     assert all((tmp_path / run.name / "result.json").is_file() for run in runs)
 

@@ -13,8 +13,10 @@ from mtl_jax.config.device_mesh import DeviceMesh
 from mtl_jax.config.execution import Execution
 from mtl_jax.config.meta_pseudo_labels import MetaPseudoLabels
 from mtl_jax.config.param_rules import ParamRule
+from mtl_jax.config.run import Labels
 from mtl_jax.core.data_source import DataSource
 from mtl_jax.nets.pretrained import Weights
+from mtl_jax.runner import population_groups, train_programs
 from mtl_jax.runner.device_data import device_data
 from mtl_jax.runner.population_data import population_data
 from mtl_jax.runner.population_groups import group_runs, population_bytes
@@ -86,7 +88,7 @@ def test_results_are_those_of_separate_runs(kind, tmp_path):
     other = runs[1].replace(name="other rate", optimizer=SGD(0.02))
     runs = (runs[0], other, runs[1])
     assert group_runs(runs, None) == [runs]
-    assert trace_population(runs, {0: None, 5: None}) is not None
+    assert trace_population(runs, None) is not None
     together, apart = tmp_path / "together", tmp_path / "apart"
     records, expected = train(runs, together), train(runs, apart, most=1)
     assert len(set(records.values())) == 3
@@ -107,14 +109,14 @@ def test_parameters_may_be_sharded(kind, tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_features_of_a_frozen_encoder_are_shared_if_seeds_share_it(kind):
     runs = with_seeds(KINDS[kind], 0, 5)
-    (population, *_) = trace_population(runs, {0: None, 5: None})
+    (population, *_) = trace_population(runs, None)
     assert population.template.encodes_once == (kind == "frozen weights of a file")
 
 
 def test_models_and_subsets_are_those_of_each_seed(tmp_path):
     """Seeds of one row, or each in a row of its own, are bitwise the same before training."""
     runs = with_seeds(UNLABELLED.replace(num_seeds=1), 3, 4, 5)
-    population, states, _ = trace_population(runs, dict.fromkeys((3, 4, 5)))
+    population, states, _ = trace_population(runs, None)
     (together,) = with_seeds(UNLABELLED.replace(num_seeds=3), 3)
     template = trace_run(together).compiled
     made, wanted = population.init(None), template.init(None)
@@ -173,12 +175,16 @@ def test_runs_of_source_models_are_with_those_of_the_same_seeds():
 
 @dataclasses.dataclass(frozen=True)
 class Uneven(DataSource):
-    """A source of which the number of test examples depends on the seed."""
+    """A source of which the number of examples of a part depends on the seed."""
 
+    train: int = 0
+    test: int = 0
     seed: int = 0
 
     def load(self):
-        return data.Arrays(part(96, 0), part(40, 1), part(40 + self.seed, 2)).load()
+        odd = self.seed % 2
+        sizes = (96 + self.train * odd, 40, 40 + self.test * odd)
+        return data.Arrays(*(part(size, self.seed) for size in sizes)).load()
 
     def shapes(self):
         return data.Arrays(part(96, 0), part(40, 1), part(40, 2)).shapes()
@@ -187,15 +193,52 @@ class Uneven(DataSource):
         return 96
 
 
-def test_rows_whose_test_parts_differ_in_size_train_apart(tmp_path):
-    runs = with_seeds(RUN.replace(data=data.PerSeed(Uneven()), num_seeds=1), 0, 5)
+@pytest.mark.parametrize("sizes", [{"train": 5}, {"test": 5}])
+def test_rows_are_parted_by_the_shapes_of_their_data(sizes, tmp_path, monkeypatch):
+    run = RUN.replace(data=data.PerSeed(Uneven(**sizes)), num_seeds=1, labels=Labels())
+    runs = with_seeds(run, 0, 3, 4, 5)
     assert group_runs(runs, None) == [runs]
-    records = train(runs, tmp_path)
-    assert len(records) == 2 and all((tmp_path / r.name / "result.json").is_file() for r in runs)
+    found, make = [], train_programs.prepare_group
+
+    def prepared(*args):
+        programs = make(*args)
+        found.extend(programs)
+        return programs
+
+    monkeypatch.setattr(train_programs, "prepare_group", prepared)
+    together = train(runs, tmp_path / "together")
+    assert [program.runs for program in found] == [runs[::2], runs[1::2]]
+    assert_equal(together, train(runs, tmp_path / "apart", most=1))
+
+
+def test_warnings_are_of_what_is_trained(tmp_path, capsys):
+    """The program of some runs may need the data of others, which are finished."""
+    labels = {**DATA.train, "row": np.minimum(DATA.train["row"], 1)}
+    source = data.Arrays(labels, DATA.validation, DATA.test)
+    runs = with_seeds(RUN.replace(data=source, num_seeds=1), 0, 5)
+    kept = Training.write_result
+
+    def stopped(self, *args):
+        if self.run == runs[1]:
+            raise KeyboardInterrupt
+        kept(self, *args)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Training, "write_result", stopped)
+        train(runs, tmp_path)
+    assert capsys.readouterr().err.count("is trained without labels of class 2") == 2
+    train(runs, tmp_path)
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    assert line.startswith("warning: run 'from seed 5': task 'row' is trained without labels")
 
 
 def test_a_group_counts_the_data_of_each_seed(monkeypatch):
-    same, other = with_seeds(KINDS["data of each seed"], 0, 5), KINDS["supervised"]
-    data_of_seed, of_run = population_bytes(same)
-    assert population_bytes(same[:1]) == (data_of_seed, of_run - 3 * data_of_seed)
-    assert population_bytes(with_seeds(other, 0, 5)) == population_bytes((other,))
+    runs, one = with_seeds(KINDS["data of each seed"], 0, 5, 6), KINDS["supervised"]
+    data_bytes, of_run = population_bytes(runs[:1])
+    assert population_bytes(runs) == (6 * data_bytes, of_run)
+    assert population_bytes(with_seeds(one, 0, 5)) == population_bytes((one,))
+    twice = (*runs, *(run.replace(name=f"{run.name} again") for run in runs))
+    memory = 4 * 3 * (of_run + data_bytes)
+    monkeypatch.setattr(population_groups, "device_memory", lambda: memory)
+    by_seed = [run for place in range(3) for run in twice[place::3]]
+    assert group_runs(twice, None) == [tuple(by_seed[:3]), tuple(by_seed[3:])]
