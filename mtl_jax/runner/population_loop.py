@@ -109,9 +109,9 @@ class PopulationTraining:
         Compilation and the affinity do not count as training time, as for single runs.
         """
         args = (self.population, self.states, self.data)
-        with contextlib.ExitStack() as stack:
+        with contextlib.ExitStack() as uncounted:
             for member in self.alive:
-                stack.enter_context(member.training.uncounted())
+                uncounted.enter_context(member.training.uncounted())
             self.evaluations.wait()
             affinity = population_affinity(*args)
         measured = measure_population(*args)

@@ -46,10 +46,22 @@ class File:
 FILE = {"init_from": File()}
 ONE_HEAD = UNLABELLED.replace(tasks=(ROW.replace(auxiliary=consistency.UDA()),))
 DIGIT = ROW.replace(name="left", num_outputs=10, auxiliary=consistency.FixMatch(0.2))
+MISSING = data.Arrays(
+    {
+        **DATA.train,
+        "row": np.where(np.arange(96) % 3 == 0, -1, DATA.train["row"]).astype(np.int32),
+        "column": np.where(np.arange(96) % 5 < 2, -1, DATA.train["column"]).astype(np.int32),
+    },
+    DATA.validation,
+    DATA.test,
+)
 KINDS = {
     "supervised": RUN,
     "FixMatch and FreeMatch": UNLABELLED.replace(evaluation={"measure_affinity": True}),
-    "one label for each example": UNLABELLED.replace(labels={"partial": True}),
+    "unlike numbers of hidden labels": UNLABELLED.replace(
+        data=MISSING, labels={"partial": True}, num_seeds=1,
+        evaluation={"measure_affinity": True},
+    ),
     "held out": RUN.replace(balance=aggregation.AutoLambda()),
     "models of an extension": ONE_HEAD.replace(extensions=(MetaPseudoLabels(),)),
     "data of each seed": UNLABELLED.replace(
@@ -113,6 +125,14 @@ def test_features_of_a_frozen_encoder_are_shared_if_seeds_share_it(kind):
     assert population.template.encodes_once == (kind == "frozen weights of a file")
 
 
+def test_unlike_numbers_of_hidden_labels_are_not_stacked():
+    runs = with_seeds(KINDS["unlike numbers of hidden labels"], 0, 5)
+    (population, *_) = trace_population(runs, None)
+    placed = population_data(population, {}, unstack(population.init(None)))
+    counts = {own.hidden["raw"][""].index.shape[1] for own in placed.by_first_seed}
+    assert len(counts) == 2 and placed.hidden is None
+
+
 def test_models_and_subsets_are_those_of_each_seed(tmp_path):
     """Seeds of one row, or each in a row of its own, are bitwise the same before training."""
     runs = with_seeds(UNLABELLED.replace(num_seeds=1), 3, 4, 5)
@@ -128,6 +148,7 @@ def test_models_and_subsets_are_those_of_each_seed(tmp_path):
         assert same
     placed = population_data(population, {}, unstack(made))
     data = device_data(together, template, {}, wanted)
+    assert placed.hidden is not None
     for name, stream in placed.train.streams.items():
         other = data.train.streams[name]
         assert stream.inputs.shape == other.inputs.shape
