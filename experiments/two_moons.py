@@ -6,7 +6,7 @@ a method that keeps the line away from the crowd follows the moons. The figure
 
     python launch.py experiments/two_moons.py
 
-About two minutes on two CPU cores.
+About one minute on two CPU cores.
 """
 
 from mtl_jax import (
