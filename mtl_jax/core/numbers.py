@@ -2,14 +2,13 @@
 
 import dataclasses
 import functools
-import types
 import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mtl_jax.core.fingerprint import config_fields, to_source
 from mtl_jax.core.function_config import FunctionConfig
-from mtl_jax.core.typechecked import checked_types
+from mtl_jax.core.typechecked import checked_types, is_union, item_types
 
 Path = tuple[str, ...]  # Fields, positions in tuples and keywords of partials, from the outside.
 
@@ -47,19 +46,16 @@ def is_float(value: Any, declared: Any) -> bool:
 
 def declared_types(setting: Any, declared: Any) -> dict[str, Any]:
     """The types of what a setting directly holds, as far as they are declared."""
-    if type(setting) is tuple:
-        items = [typing.get_args(o) for o in options_of(declared) if typing.get_origin(o) is tuple]
-        if not items or not items[0]:
-            return {}
-        kinds = items[0][:1] * len(setting) if items[0][-1] is ... else items[0]
-        return {str(place): kind for place, kind in enumerate(kinds)}
-    return checked_types(type(setting))
+    if type(setting) is not tuple:
+        return checked_types(type(setting))
+    items = [typing.get_args(o) for o in options_of(declared) if typing.get_origin(o) is tuple]
+    kinds = item_types(items[0], len(setting)) if items and items[0] else ()
+    return {str(place): kind for place, kind in enumerate(kinds)}
 
 
 def options_of(declared: Any) -> tuple[Any, ...]:
     """The types of a union, or the one type."""
-    is_union = typing.get_origin(declared) in (typing.Union, types.UnionType)
-    return typing.get_args(declared) if is_union else (declared,)
+    return typing.get_args(declared) if is_union(declared) else (declared,)
 
 
 def children_of(setting: Any) -> dict[str, Any]:

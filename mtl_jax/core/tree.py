@@ -148,6 +148,11 @@ def num_examples(tree) -> int:
     return jax.tree.leaves(tree)[0].shape[0]
 
 
+def shapes_of(tree: Tree) -> Tree:
+    """The shapes and dtypes of all leaves."""
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), tree)
+
+
 def take(tree: Tree, index: jax.Array) -> Tree:
     """The examples of a tree of arrays `[N, ...]` at indices `[n]`."""
     return jax.tree.map(lambda leaf: leaf[index], tree)

@@ -112,7 +112,7 @@ def checked_types(setting: type) -> dict[str, Any]:
 def fits(value: Any, kind: Any) -> bool:
     """Whether a value matches an annotation; annotations that cannot be checked accept all."""
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
+    if is_union(kind):
         return any(fits(value, each) for each in inner)
     if origin is typing.Literal:
         return any(type(value) is type(each) and value == each for each in inner)
@@ -146,8 +146,18 @@ def items_fit(value: tuple, inner: tuple) -> bool:
     """Whether the items of a tuple match their annotations."""
     if not inner:
         return True
-    kinds = inner[:1] * len(value) if inner[-1] is ... else inner
+    kinds = item_types(inner, len(value))
     return len(kinds) == len(value) and all(map(fits, value, kinds))
+
+
+def item_types(inner: tuple, count: int) -> tuple:
+    """The types of the items of a tuple, from the arguments of its annotation."""
+    return inner[:1] * count if inner[-1] is ... else inner
+
+
+def is_union(kind: Any) -> bool:
+    """Whether an annotation is a union of types."""
+    return typing.get_origin(kind) in (typing.Union, types.UnionType)
 
 
 def is_protocol(kind: Any) -> bool:
@@ -158,7 +168,7 @@ def is_protocol(kind: Any) -> bool:
 def words(kind: Any, value: Any = None) -> str:
     """Describes a type for an error message, as in "must be an integer or None"."""
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
+    if is_union(kind):
         return " or ".join(words(each, value) for each in inner)
     if origin is typing.Literal:
         return f"one of {inner}"

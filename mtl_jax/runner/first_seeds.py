@@ -11,7 +11,7 @@ import numpy as np
 from jax.sharding import NamedSharding
 
 from mtl_jax.config.run import Run
-from mtl_jax.runner.loops import is_axis, take_seed
+from mtl_jax.runner.loops import is_axis, take_index
 from mtl_jax.runner.run_axis import add_axis
 from mtl_jax.storage.seeds import seed_axis
 from mtl_jax.train import TrainData
@@ -76,13 +76,7 @@ class FirstSeeds:
 
     def take(self, axes: Any, tree: Any, index: Any) -> Any:
         """The tree of the first seed at an index, from what `stack` made with the same axes."""
-        if len(self.firsts) == 1:
-            return tree
-
-        def take_part(axis: int | None, part: Any) -> Any:
-            return take_seed(part, axis, index)
-
-        return jax.tree.map(take_part, axes, tree, is_leaf=is_axis)
+        return tree if len(self.firsts) == 1 else take_index(axes, tree, index)
 
 
 def stack_leaves(*leaves: Any) -> Any:

@@ -94,10 +94,7 @@ def num_seeds(args: tuple) -> int:
 
 def seed_of(axes: tuple, args: tuple, seed: Any) -> list[Any]:
     """The arguments of one seed; axes are trees of prefixes, as those of `jax.vmap`."""
-    return [
-        jax.tree.map(lambda axis, arg: take_seed(arg, axis, seed), tree, arg, is_leaf=is_axis)
-        for tree, arg in zip(axes, args, strict=True)
-    ]
+    return [take_index(tree, arg, seed) for tree, arg in zip(axes, args, strict=True)]
 
 
 def is_axis(axis: Any) -> bool:
@@ -105,6 +102,10 @@ def is_axis(axis: Any) -> bool:
     return axis is None or isinstance(axis, int)
 
 
-def take_seed(arg: Any, axis: int | None, seed: Any) -> Any:
-    """One seed's slice of an argument, which has a leading axis S unless `axis` is None."""
-    return arg if axis is None else jax.tree.map(lambda leaf: leaf[seed], arg)
+def take_index(axes: Any, tree: Any, index: Any) -> Any:
+    """Slices of the leading axes of a tree; parts where the prefix `axes` is None have none."""
+
+    def take_part(axis: int | None, part: Any) -> Any:
+        return part if axis is None else jax.tree.map(lambda leaf: leaf[index], part)
+
+    return jax.tree.map(take_part, axes, tree, is_leaf=is_axis)

@@ -12,6 +12,7 @@ from mtl_jax.config.replace import NoSuchField, replace_at
 from mtl_jax.config.run import Run, map_dependencies
 from mtl_jax.config.toy import ToyRun
 from mtl_jax.core.fingerprint import config_fields
+from mtl_jax.core.typechecked import is_union, item_types
 from mtl_jax.core.validation import BadInput
 
 AnyRun = TypeVar("AnyRun", bound=Run | ToyRun)
@@ -99,7 +100,7 @@ def parse_value(text: str, old: Any, hint: Any, name: str) -> Any:
 def literal_types(hint: Any) -> set[str]:
     """The types of a hint that a command line can give: int, float, str, bool, None, tuples."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
+    if is_union(hint):
         return set().union(*map(literal_types, args))
     if origin is typing.Literal:
         return set(map(repr, args))
@@ -117,12 +118,12 @@ def coerce(value: Any, hint: Any) -> Any:
       TypeError: if the value is of another type.
     """
     origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
+    if is_union(hint):
         for arg in args:
             with contextlib.suppress(TypeError):
                 return coerce(value, arg)
     elif origin is tuple and type(value) is tuple:
-        hints = args[:1] * len(value) if args[-1] is ... else args
+        hints = item_types(args, len(value))
         if len(hints) == len(value):
             return tuple(map(coerce, value, hints))
     elif hint is float and type(value) is int:

@@ -4,9 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax
-import numpy as np
-
+from mtl_jax.core.tree import shapes_of
 from mtl_jax.runner.device_data import DeviceData, device_data
 from mtl_jax.runner.first_seeds import FirstSeeds
 from mtl_jax.runner.population import Population
@@ -70,8 +68,3 @@ def population_data(
         seeds.stack(seeds.split_axis, [data.splits for data in found]),
         seeds.stack(0, hidden) if is_alike else None,
     )
-
-
-def shapes_of(tree: Any) -> Any:
-    """The shapes of all leaves."""
-    return jax.tree.map(np.shape, tree)

@@ -24,13 +24,20 @@ def is_joint(population: Population, data: PopulationData) -> bool:
 
 
 def measure_population(
-    population: Population, states: TrainState, data: PopulationData
+    population: Population, states: TrainState, data: PopulationData, affinity: dict[str, Any]
 ) -> Measured | None:
-    """Evaluates all states but for the affinity, `[P, S, ...]`; None if each run does its own."""
+    """Evaluates all states, with leaves `[P, S, ...]`; None if each run evaluates its own.
+
+    Args:
+      population: the population.
+      states: its states.
+      data: its data.
+      affinity: between tasks, as `population_affinity` returns it.
+    """
     if not is_joint(population, data):
         return None
     found = population.jitted_evaluation(*evaluation_inputs(population, states, data))
-    return jax.device_get(Measured(*found, {}))
+    return Measured(*jax.device_get(found), affinity)
 
 
 def population_affinity(

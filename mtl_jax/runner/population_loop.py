@@ -114,8 +114,7 @@ class PopulationTraining:
                 uncounted.enter_context(member.training.uncounted())
             self.evaluations.wait()
             affinity = population_affinity(*args)
-        measured = measure_population(*args)
-        measured = measured and measured._replace(affinity=affinity)
+        measured = measure_population(*args, affinity)
         for member in self.alive:
             own = jax.tree.map(operator.itemgetter(member.place), measured)
             member.attempt(evaluate_member, member, step, own)

@@ -10,6 +10,7 @@ import jax
 from mtl_jax.config.device_mesh import DeviceMesh
 from mtl_jax.config.run import Run
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
+from mtl_jax.core.tree import shapes_of
 from mtl_jax.runner import sklearn_baseline, sklearn_data
 from mtl_jax.runner.error_messages import explain_errors, has_user_code
 from mtl_jax.runner.first_seeds import by_first_seed
@@ -92,14 +93,15 @@ def check_memory_and_inputs(
 ) -> list[dict[int, DataShapes]]:
     """Checks memory and data; returns the shapes of the data of each group, by first seed."""
     # Runs of a group with the same first seed have the same data.
-    pending = [by_first_seed(group.runs) for group in groups]
-    check_memory(run for own in pending for run in own.values())
-    shapes = [{seed: check_data(run) for seed, run in own.items()} for own in pending]
-    for group, own in zip(groups, shapes, strict=True):  # Others are of the same programs.
-        for seed, run in by_first_seed(group.population).items():
-            if seed not in own:
-                own[seed] = check_data(run, warns=False)
-    check_inputs(baselines)
+    check_memory(run for group in groups for run in by_first_seed(group.runs).values())
+    shapes = [
+        {
+            seed: check_data(run, warns=run in group.runs)
+            for seed, run in by_first_seed((*group.runs, *group.population)).items()
+        }
+        for group in groups
+    ]
+    check_baselines(baselines)
     return shapes
 
 
@@ -110,25 +112,21 @@ def check_memory(runs: Iterable[Run]) -> None:
             check_room(run)
 
 
-def check_inputs(rows: Iterable[Row]) -> dict[str, DataShapes]:
-    """Checks the data of rows; returns the shapes of those of runs, by name."""
-    shapes = {}
+def check_baselines(rows: Iterable[SklearnBaseline]) -> None:
+    """Checks the data of scikit-learn baselines."""
     for row in rows:
-        if isinstance(row, Run):
-            shapes[row.name] = check_data(row)
-        else:
-            check_features_from(row)
-            sklearn_data.check(row)
-    return shapes
+        check_features_from(row)
+        sklearn_data.check(row)
 
 
-def check_rows(rows: Iterable[Row], requested: DeviceMesh | None = None) -> None:
+def check_rows(rows: Sequence[Row], requested: DeviceMesh | None = None) -> None:
     """Checks data and settings of rows that other processes train, and a mesh of these devices."""
-    shapes = check_inputs(rows)
-    for row in rows:
-        if isinstance(row, Run):
-            with explain_errors(f"run {row.name!r}", always=has_user_code(row)):
-                trace_run(row, splits=shapes[row.name].splits, requested=requested)
+    runs = [row for row in rows if isinstance(row, Run)]
+    shapes = [check_data(run) for run in runs]
+    check_baselines(row for row in rows if isinstance(row, SklearnBaseline))
+    for run, own in zip(runs, shapes, strict=True):
+        with explain_errors(f"run {run.name!r}", always=has_user_code(run)):
+            trace_run(run, splits=own.splits, requested=requested)
 
 
 def fit_baselines(own: Sweep, rows: Iterable[SklearnBaseline]) -> None:
@@ -157,9 +155,4 @@ def check_data(run: Run, warns: bool = True) -> DataShapes:
         loaded = load_run_data(run)
         for note in loaded.notes if warns else ():
             print(f"warning: {note}", file=sys.stderr)
-        shape = jax.ShapeDtypeStruct
-        return DataShapes(
-            *jax.tree.map(
-                lambda array: shape(array.shape, array.dtype), (loaded.train, loaded.splits)
-            )
-        )
+        return DataShapes(shapes_of(loaded.train), shapes_of(loaded.splits))

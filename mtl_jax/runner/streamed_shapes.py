@@ -10,7 +10,7 @@ import numpy as np
 
 from mtl_jax.config.execution import Execution
 from mtl_jax.config.run import Run
-from mtl_jax.core.tree import Tree, num_examples
+from mtl_jax.core.tree import Tree, num_examples, shapes_of
 from mtl_jax.storage.memory import bytes_of
 from mtl_jax.train import TrainData, step_rows
 
@@ -38,8 +38,7 @@ def without_examples(data: TrainData) -> TrainData:
 
 def rows_per_step(run: Run, data: TrainData) -> dict[str, int]:
     """Number of indices of examples that a step of one seed computes, by stream."""
-    abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), data)
-    bare = without_examples(abstract._replace(source_model=None))
+    bare = without_examples(shapes_of(data._replace(source_model=None)))
     seeds = jax.ShapeDtypeStruct((run.num_seeds,), np.uint32)
     found = jax.eval_shape(functools.partial(indices_of_steps, run), seeds, bare, jnp.arange(1))
     return {name: indices.shape[-1] for name, indices in found.items()}

@@ -28,6 +28,8 @@ RATES = tuple(
     for rate in (0.02, 0.05, 0.1)
 )
 
+SEEDS = tuple(UNLABELLED.replace(name=f"from seed {s}", first_seed=s) for s in (0, 5, 6))
+
 
 def with_threshold(threshold):
     tasks = tuple(t.replace(auxiliary=consistency.FixMatch(threshold)) for t in (ROW, COLUMN))
@@ -146,23 +148,24 @@ def test_members_share_time_and_memory_and_show_the_wait(tmp_path, capsys):
     assert both["bytes"] < 1.5 * one["bytes"] and "wait_share" in both
 
 
-def test_a_population_resumes_bitwise(tmp_path, monkeypatch):
+@pytest.mark.parametrize("runs", [RATES, SEEDS], ids=["rates", "seeds"])
+def test_a_population_resumes_bitwise(runs, tmp_path, monkeypatch):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    train(RATES, whole)
+    train(runs, whole)
     evaluate = Training.evaluate
 
     def stop_at_the_third(self, step, affinity):
         evaluate(self, step, affinity)
-        if step == 8 and self.run == RATES[2]:
+        if step == 8 and self.run == runs[2]:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Training, "evaluate", stop_at_the_third)
-        train(RATES, parts)
-    assert [step for run in RATES for step in sealed_steps(RunDirectory(parts, run))] == [4, 4, 4]
-    train(RATES, parts)
-    assert state_digests(parts, RATES) == state_digests(whole, RATES)
-    for run in RATES:
+        train(runs, parts)
+    assert [step for run in runs for step in sealed_steps(RunDirectory(parts, run))] == [4, 4, 4]
+    train(runs, parts)
+    assert state_digests(parts, runs) == state_digests(whole, runs)
+    for run in runs:
         same = [(root / run.name / "metrics.jsonl").read_bytes() for root in (whole, parts)]
         assert same[0] == same[1]
 

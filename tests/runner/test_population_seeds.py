@@ -24,7 +24,7 @@ from mtl_jax.runner.run_axis import unstack
 from mtl_jax.runner.trace import trace_population, trace_run
 from mtl_jax.runner.training import Training
 from tests.laws.test_streams import OnDisk
-from tests.runner.populations import assert_equal, launched, state_digests, train
+from tests.runner.populations import assert_equal, launched, train
 from tests.small import DATA, ROW, RUN, UNLABELLED, part
 
 SGD = optimizers.SGD
@@ -133,7 +133,7 @@ def test_unlike_numbers_of_hidden_labels_are_not_stacked():
     assert len(counts) == 2 and placed.hidden is None
 
 
-def test_models_and_subsets_are_those_of_each_seed(tmp_path):
+def test_models_and_subsets_are_those_of_each_seed():
     """Seeds of one row, or each in a row of its own, are bitwise the same before training."""
     runs = with_seeds(UNLABELLED.replace(num_seeds=1), 3, 4, 5)
     population, states, _ = trace_population(runs, None)
@@ -144,8 +144,7 @@ def test_models_and_subsets_are_those_of_each_seed(tmp_path):
         lambda leaf: (leaf.shape, leaf.dtype), states
     )
     for leaf, other in zip(*map(jax.tree.leaves, (made, wanted)), strict=True):
-        same = jax.numpy.array_equal(leaf[:, 0], other)
-        assert same
+        assert jax.numpy.array_equal(leaf[:, 0], other)
     placed = population_data(population, {}, unstack(made))
     data = device_data(together, template, {}, wanted)
     assert placed.hidden is not None
@@ -155,27 +154,6 @@ def test_models_and_subsets_are_those_of_each_seed(tmp_path):
         assert np.array_equal(stream.labelled.index[:, 0], other.labelled.index)
     assert placed.by_first_seed[0].train.streams[""].inputs is placed.train.streams[""].inputs
     assert placed.by_first_seed[2].train.streams[""].inputs is placed.train.streams[""].inputs
-
-
-def test_a_population_of_seeds_resumes_bitwise(tmp_path, monkeypatch):
-    runs = with_seeds(UNLABELLED, 0, 5, 6)
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    train(runs, whole)
-    evaluate = Training.evaluate
-
-    def stop_at_the_last(self, step, measured):
-        evaluate(self, step, measured)
-        if step == 8 and self.run == runs[2]:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Training, "evaluate", stop_at_the_last)
-        train(runs, parts)
-    train(runs, parts)
-    assert state_digests(parts, runs) == state_digests(whole, runs)
-    for run in runs:
-        same = [(root / run.name / "metrics.jsonl").read_bytes() for root in (whole, parts)]
-        assert same[0] == same[1]
 
 
 def test_a_run_that_diverges_is_told_with_its_own_seed(tmp_path, capsys):
@@ -232,7 +210,7 @@ def test_rows_are_parted_by_the_shapes_of_their_data(sizes, tmp_path, monkeypatc
     assert_equal(together, train(runs, tmp_path / "apart", most=1))
 
 
-def test_warnings_are_of_what_is_trained(tmp_path, capsys):
+def test_warnings_are_of_what_is_trained(tmp_path, capsys, monkeypatch):
     """The program of some runs may need the data of others, which are finished."""
     labels = {**DATA.train, "row": np.minimum(DATA.train["row"], 1)}
     source = data.Arrays(labels, DATA.validation, DATA.test)
@@ -244,7 +222,7 @@ def test_warnings_are_of_what_is_trained(tmp_path, capsys):
             raise KeyboardInterrupt
         kept(self, *args)
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Training, "write_result", stopped)
         train(runs, tmp_path)
     assert capsys.readouterr().err.count("is trained without labels of class 2") == 2
